@@ -27,7 +27,6 @@ const struct hv_command *command_at(size_t index); /* sorted by noun, then in th
 /* By noun (singular or plural) and verb or alias. On failure fills err: unknown noun, unknown verb of a
  * known noun, with the nearest word as hint. */
 const struct hv_command *command_find(const char *noun, const char *verb, struct hv_error *err);
-const struct hv_provider_ops *provider_find(const char *scheme);
 
 /* The options that a command takes: its own (or its method's), then those that all of its sort have
  * (--where, --columns, --sort, -o; --what-if, --yes, --wait, --timeout). One table, built once. */

@@ -87,8 +87,12 @@ struct hv_kind {
 	const struct hv_method *methods; /* ended by a NULL name; NULL: none */
 };
 
-/* The kinds of the project, and those that plugins added (hv_registry). NULL when unknown; plural
- * names are found too. */
+/* Adds a plugin's kind while plugins load; the table is constant afterwards. HV_CONFLICT for a name
+ * that is taken. */
+HV_PUBLIC int hv_kind_add(const struct hv_kind *kind, struct hv_error *err);
+
+/* The kinds of the project, and those that plugins added. NULL when unknown; plural names are found
+ * too. */
 HV_PUBLIC const struct hv_kind *hv_kind_find(const char *name);
 HV_PUBLIC size_t hv_kind_count(void);
 HV_PUBLIC const struct hv_kind *hv_kind_at(size_t index);

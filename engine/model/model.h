@@ -54,6 +54,9 @@ struct hv_provider_ops {
 	int (*watch_read)(void *data, hv_emit_fn *emit, void *ctx, struct hv_error *err);
 };
 
+/* Makes a provider known, while plugins load; constant afterwards. HV_CONFLICT for a scheme taken. */
+HV_PUBLIC int hv_provider_add(const struct hv_provider_ops *ops, struct hv_error *err);
+
 HV_PUBLIC struct hv_model *hv_model_new(struct hv_error *err);
 HV_PUBLIC void hv_model_free(struct hv_model *model);
 

@@ -68,9 +68,10 @@ HV_PUBLIC int hv_list_add_string(struct hv_object *obj, const char *name, const 
 /* Takes the child over, also on failure. */
 HV_PUBLIC int hv_list_add_object(struct hv_object *obj, const char *name, struct hv_object *child);
 
-/* Text in and out of one value by its row: "4G", "yes", "running". For a HV_LIST of strings the text is
- * split at commas; for a list of objects it is "key=value,key=value" and adds one object. HV_USAGE with
- * the choices, bounds or form expected. */
+/* Text in and out of one value by its row: "4G", "yes", "running". A HV_LIST grows by each call: for
+ * strings the text is split at commas; for objects it is "key=value,key=value" and adds one, a first
+ * item without "=" being the value of the kind's first HV_P_REQUIRED property after the name
+ * ("disk.raw,read_only=yes"). HV_USAGE with the choices, bounds or form expected. */
 HV_PUBLIC int hv_value_parse(struct hv_value *value, const struct hv_prop *prop, const char *text,
 			     struct hv_error *err);
 enum hv_style {
