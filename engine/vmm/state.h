@@ -12,6 +12,7 @@
 #ifndef HV_VMM_STATE_H
 #define HV_VMM_STATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,20 +24,24 @@ struct state_field {
 	uint16_t size;	/* of one element: 1, 2, 4, 8 are swapped to little-endian; else raw bytes */
 	uint16_t count; /* elements */
 	uint32_t since; /* first version that has it */
+	uint8_t is_bool; /* anything but 0 and 1 is refused: a bool of another value is undefined */
 };
+
+#define STATE_IS_BOOL(value) _Generic((value), bool : 1, default : 0)
 
 /* STATE(struct serial, lcr, 1): scalar or array member, sizes taken from the member itself. */
 #define STATE(type, member, since_version)                                                         \
 	{                                                                                          \
-		#member, offsetof(type, member), sizeof(((type *)0)->member), 1, since_version     \
+		#member, offsetof(type, member), sizeof(((type *)0)->member), 1, since_version,    \
+			STATE_IS_BOOL(((type *)0)->member)                                         \
 	}
 #define STATE_ARRAY(type, member, since_version)                                                   \
 	{                                                                                          \
 		#member, offsetof(type, member), sizeof(((type *)0)->member[0]),                   \
 			sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]),              \
-			since_version                                                              \
+			since_version, STATE_IS_BOOL(((type *)0)->member[0])                       \
 	}
-#define STATE_END {NULL, 0, 0, 0, 0}
+#define STATE_END {NULL, 0, 0, 0, 0, 0}
 
 struct state_section {
 	const char *name; /* "serial", "virtio-pci", "vq" */
@@ -63,8 +68,8 @@ void state_out_fini(struct state_out *out);
 /* id tells instances of one section apart ("scsi0.q3"). */
 int state_save(struct state_out *out, const struct state_section *section, const char *id,
 	       const void *object, struct hv_error *err);
-/* Reads the next section, which must be this one and this id; object is untouched on any error before
- * its check(). */
+/* Reads the next section, which must be this one and this id. On any error before its check() the
+ * object is untouched; the position in the stream moves only on success. */
 int state_load(struct state_in *in, const struct state_section *section, const char *id, void *object,
 	       struct hv_error *err);
 
