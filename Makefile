@@ -78,8 +78,8 @@ deps_of = $(patsubst %,$(O)/deps/%,$(1))
 
 # ---- sources ----------------------------------------------------------------------------------
 
-hvsh_src := $(wildcard shell/*.c engine/model/*.c engine/host/*.c engine/client/*.c plugins/*.c \
-	tui/*.c)
+hvsh_src := $(wildcard shell/*.c engine/model/*.c engine/model/kinds/*.c \
+	engine/host/*.c engine/client/*.c plugins/*.c tui/*.c)
 vmm_src := $(wildcard $(patsubst %,engine/%/*.c,vmm boot acpi pci virtio devices block net \
 	sandbox migrate)) $(wildcard engine/model/error.c engine/client/protocol.c)
 gen_src := $(wildcard engine/sandbox/gen/*.c)

@@ -90,6 +90,7 @@ struct hv_kind {
 /* Adds a plugin's kind while plugins load; the table is constant afterwards. HV_CONFLICT for a name
  * that is taken. */
 HV_PUBLIC int hv_kind_add(const struct hv_kind *kind, struct hv_error *err);
+void hv_kind_remove(const struct hv_kind *kind);
 
 /* The kinds of the project, and those that plugins added. NULL when unknown; plural names are found
  * too. */
@@ -97,7 +98,8 @@ HV_PUBLIC const struct hv_kind *hv_kind_find(const char *name);
 HV_PUBLIC size_t hv_kind_count(void);
 HV_PUBLIC const struct hv_kind *hv_kind_at(size_t index);
 
-/* The row and its index; '-' and '_' are the same. NULL / -1 when unknown. */
+/* The row and its index; '-' and '_' are the same, and a list is found by its singular too ("disk" for
+ * disks). NULL / -1 when unknown. */
 HV_PUBLIC const struct hv_prop *hv_prop_find(const struct hv_prop *table, const char *name);
 HV_PUBLIC int hv_prop_index(const struct hv_prop *table, const char *name);
 HV_PUBLIC size_t hv_prop_count(const struct hv_prop *table);

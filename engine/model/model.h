@@ -56,15 +56,18 @@ struct hv_provider_ops {
 
 /* Makes a provider known, while plugins load; constant afterwards. HV_CONFLICT for a scheme taken. */
 HV_PUBLIC int hv_provider_add(const struct hv_provider_ops *ops, struct hv_error *err);
+void hv_provider_remove(const struct hv_provider_ops *ops);
 
 HV_PUBLIC struct hv_model *hv_model_new(struct hv_error *err);
 HV_PUBLIC void hv_model_free(struct hv_model *model);
 
-/* Hosts. "local" is there from the start, opened at its first use. uri: "engine:", "test:1000". */
+/* Hosts. "local" is there from the start as HVSH_LOCAL says ("engine:"), and like every host it is
+ * opened at its first use. uri: "engine:", "test:1000". A name that is there gets the new URI. */
 HV_PUBLIC int hv_model_add_host(struct hv_model *model, const char *name, const char *uri,
 				struct hv_error *err);
 HV_PUBLIC int hv_model_remove_host(struct hv_model *model, const char *name, struct hv_error *err);
-/* The host that addresses without HOST/ mean; "local" at first. Patterns ("alpha,beta", "*") allowed. */
+/* The host that addresses without HOST/ mean; "local" at first. Patterns ("alpha,beta", "*") allowed,
+ * and a URI, which adds a host called by its scheme ("test:1000" is then test). */
 HV_PUBLIC int hv_model_use(struct hv_model *model, const char *pattern, struct hv_error *err);
 HV_PUBLIC const char *hv_model_current(const struct hv_model *model);
 
@@ -103,6 +106,8 @@ HV_PUBLIC int hv_model_watch_read(struct hv_model *model, hv_emit_fn *emit, void
 HV_PUBLIC struct hv_job *hv_job_start(struct hv_model *model, const char *what, const char *address,
 				      bool wait, double timeout_s, struct hv_error *err);
 HV_PUBLIC void hv_job_end(struct hv_job *job, const struct hv_error *err); /* err NULL: done; frees */
+HV_PUBLIC const char *hv_job_name(const struct hv_job *job);
+HV_PUBLIC void hv_job_cancel(struct hv_job *job); /* safe in a signal handler */
 HV_PUBLIC bool hv_job_wait(const struct hv_job *job);	    /* wait for the work's end? */
 HV_PUBLIC double hv_job_time_left(const struct hv_job *job); /* seconds; infinity without a limit */
 HV_PUBLIC bool hv_job_cancelled(const struct hv_job *job);

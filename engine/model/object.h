@@ -46,6 +46,12 @@ HV_PUBLIC void hv_object_free(struct hv_object *obj); /* accepts NULL */
 /* Copies every value that from has set over obj's; both of one table. */
 HV_PUBLIC int hv_object_merge(struct hv_object *obj, const struct hv_object *from,
 			      struct hv_error *err);
+/* What a definition says: the name and every set value that may be set, in child objects too. */
+HV_PUBLIC struct hv_object *hv_object_definition(const struct hv_object *obj);
+/* Fills in the rows' presets where nothing is set, in child objects too. */
+HV_PUBLIC int hv_object_preset(struct hv_object *obj, struct hv_error *err);
+/* HV_USAGE where a required value is missing or one is out of its bounds. */
+HV_PUBLIC int hv_object_check(const struct hv_object *obj, struct hv_error *err);
 
 /* By name; a name that is not in the table is our own bug and asserts. Getters give NULL, 0, false
  * where the value is absent or unknown. */
@@ -68,10 +74,13 @@ HV_PUBLIC int hv_list_add_string(struct hv_object *obj, const char *name, const 
 /* Takes the child over, also on failure. */
 HV_PUBLIC int hv_list_add_object(struct hv_object *obj, const char *name, struct hv_object *child);
 
-/* Text in and out of one value by its row: "4G", "yes", "running". A HV_LIST grows by each call: for
- * strings the text is split at commas; for objects it is "key=value,key=value" and adds one, a first
- * item without "=" being the value of the kind's first HV_P_REQUIRED property after the name
- * ("disk.raw,read_only=yes"). HV_USAGE with the choices, bounds or form expected. */
+/*
+ * Text in and out of one value by its row: "4G", "yes", "running"; HV_USAGE with the choices, bounds or
+ * form expected. A HV_LIST is added to: text split at commas for strings (",," is a comma), and
+ * "key=value,key=value" for objects, where ';' separates several (";;" is a semicolon), a word without
+ * '=' in front is the kind's first required property besides its name ("br0,queues=4"), and a list
+ * within takes its key several times.
+ */
 HV_PUBLIC int hv_value_parse(struct hv_value *value, const struct hv_prop *prop, const char *text,
 			     struct hv_error *err);
 enum hv_style {

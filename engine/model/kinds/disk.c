@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The kind disk: a disk of a VM, part of its definition. Its name is its place on the virtio-scsi
+ * controllers, scsiC.T.L; the provider chooses one where the definition names none.
+ */
+#include "engine/model/kinds/kinds.h"
+
+static const char *const formats[] = {"raw", "vhd", "qcow2", "vhdx", "vmdk", "nbd", NULL};
+
+static const struct hv_prop props[] = {
+	{.name = "name",
+	 .type = HV_STRING,
+	 .help = "place on the controllers, scsiC.T.L (controller, target, unit)",
+	 .set = HV_SET_AT_CREATE,
+	 .flags = HV_P_COLUMN},
+	{.name = "vm",
+	 .type = HV_REF,
+	 .of = "vm",
+	 .help = "the VM that it belongs to",
+	 .flags = HV_P_COLUMN},
+	{.name = "host",
+	 .type = HV_REF,
+	 .of = "host",
+	 .help = "the host that holds it",
+	 .flags = HV_P_WIDE},
+	{.name = "image",
+	 .type = HV_STRING,
+	 .help = "file or device that holds its data",
+	 .set = HV_SET_AT_CREATE,
+	 .flags = HV_P_COLUMN | HV_P_REQUIRED | HV_P_PATH},
+	{.name = "format",
+	 .type = HV_ENUM,
+	 .choices = formats,
+	 .help = "format of the image",
+	 .set = HV_SET_AT_CREATE,
+	 .flags = HV_P_COLUMN,
+	 .preset = "raw"},
+	{.name = "size", .type = HV_SIZE, .help = "size that the guest sees", .flags = HV_P_COLUMN},
+	{.name = "allocated",
+	 .type = HV_SIZE,
+	 .help = "space that the image takes",
+	 .flags = HV_P_WIDE},
+	{.name = "read_only",
+	 .type = HV_BOOL,
+	 .help = "the guest cannot write to it",
+	 .set = HV_SET_AT_CREATE,
+	 .flags = HV_P_COLUMN,
+	 .preset = "no"},
+	{.name = "serial",
+	 .type = HV_STRING,
+	 .help = "serial number that the guest sees",
+	 .set = HV_SET_AT_CREATE,
+	 .flags = HV_P_WIDE},
+	{.name = "read_bytes", .type = HV_SIZE, .help = "read since the start", .flags = HV_P_WIDE},
+	{.name = "written_bytes",
+	 .type = HV_SIZE,
+	 .help = "written since the start",
+	 .flags = HV_P_WIDE},
+	{.name = "reads", .type = HV_INT, .help = "read requests", .unit = "requests"},
+	{.name = "writes", .type = HV_INT, .help = "write requests", .unit = "requests"},
+	{.name = "flushes", .type = HV_INT, .help = "flush requests", .unit = "requests"},
+	{.name = "errors",
+	 .type = HV_INT,
+	 .help = "requests that failed",
+	 .unit = "requests",
+	 .flags = HV_P_WIDE},
+	{0},
+};
+
+const struct hv_kind kind_disk = {
+	.name = "disk",
+	.plural = "disks",
+	.help = "a disk of a VM",
+	.owner = "vm",
+	.props = props,
+};

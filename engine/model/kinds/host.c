@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The kind host: a machine that runs VMs, and what it offers to them. */
+#include "engine/model/kinds/kinds.h"
+
+static const char *const states[] = {"up", "draining", "unreachable", "unusable", NULL};
+static const char *const pagings[] = {"ept", "npt", "shadow", "none", NULL};
+
+static const struct hv_prop props[] = {
+	{.name = "name",
+	 .type = HV_STRING,
+	 .help = "the name by which addresses call the host",
+	 .set = HV_SET_AT_CREATE,
+	 .flags = HV_P_COLUMN | HV_P_REQUIRED},
+	{.name = "state",
+	 .type = HV_ENUM,
+	 .choices = states,
+	 .help = "whether it answers and can run VMs",
+	 .flags = HV_P_COLUMN},
+	{.name = "cpus", .type = HV_INT, .help = "processors online", .flags = HV_P_COLUMN},
+	{.name = "cpu_percent",
+	 .type = HV_PERCENT,
+	 .help = "processor time in use, of all processors together",
+	 .flags = HV_P_WIDE},
+	{.name = "memory", .type = HV_SIZE, .help = "memory of the machine", .flags = HV_P_COLUMN},
+	{.name = "memory_free",
+	 .type = HV_SIZE,
+	 .help = "memory that new VMs could take",
+	 .flags = HV_P_COLUMN},
+	{.name = "vms", .type = HV_INT, .help = "VMs defined", .flags = HV_P_COLUMN},
+	{.name = "running", .type = HV_INT, .help = "VMs that run", .flags = HV_P_COLUMN},
+	{.name = "nested_paging",
+	 .type = HV_ENUM,
+	 .choices = pagings,
+	 .help = "second-level address translation: EPT (Intel), NPT (AMD), or shadow paging by "
+		 "software",
+	 .flags = HV_P_COLUMN},
+	{.name = "features",
+	 .type = HV_LIST,
+	 .help = "what its virtualization offers: vpid, asid, dirty-bits, page-log, pages-1g, "
+		 "five-levels",
+	 .flags = HV_P_WIDE},
+	{.name = "uri",
+	 .type = HV_STRING,
+	 .help = "how it is reached, SCHEME:REST",
+	 .set = HV_SET_AT_CREATE,
+	 .flags = HV_P_WIDE | HV_P_REQUIRED},
+	{.name = "hostname", .type = HV_STRING, .help = "the name it gives itself"},
+	{.name = "kernel", .type = HV_STRING, .help = "release of its kernel", .flags = HV_P_WIDE},
+	{.name = "architecture", .type = HV_STRING, .help = "instruction set"},
+	{.name = "cpu_model", .type = HV_STRING, .help = "model of its processors"},
+	{.name = "kvm_version", .type = HV_INT, .help = "version of the KVM interface"},
+	{.name = "hvsh_version", .type = HV_STRING, .help = "version of hvsh there"},
+	{.name = "uptime", .type = HV_DURATION, .help = "time since it booted"},
+	{.name = "transparent_hugepages",
+	 .type = HV_STRING,
+	 .help = "policy for huge pages behind anonymous memory"},
+	{.name = "hugepages_2m", .type = HV_INT, .help = "reserved pages of 2M", .unit = "pages"},
+	{.name = "hugepages_2m_free",
+	 .type = HV_INT,
+	 .help = "reserved pages of 2M that are free",
+	 .unit = "pages"},
+	{.name = "hugepages_1g", .type = HV_INT, .help = "reserved pages of 1G", .unit = "pages"},
+	{.name = "hugepages_1g_free",
+	 .type = HV_INT,
+	 .help = "reserved pages of 1G that are free",
+	 .unit = "pages"},
+	{.name = "reason", .type = HV_STRING, .help = "why it is not up"},
+	{0},
+};
+
+const struct hv_kind kind_host = {
+	.name = "host",
+	.plural = "hosts",
+	.help = "a machine that runs VMs",
+	.props = props,
+};
