@@ -23,16 +23,18 @@
 #include "engine/vmm/gmem.h"
 
 #define VQ_SIZE_MAX 1024
+#define VQ_NO_VECTOR 0xffff /* VIRTIO_MSI_NO_VECTOR */
 
 struct vq {
 	struct gmem *mem; /* borrowed */
 	/* Set up by the driver through the transport. */
 	uint16_t size_max, size;
 	uint64_t desc_gpa, avail_gpa, used_gpa;
-	uint16_t vector; /* MSI-X table index or VIRTIO_MSI_NO_VECTOR */
+	uint16_t vector; /* MSI-X table index or VQ_NO_VECTOR; atomic: the guest may change it any time */
 	bool enabled;	 /* the driver wrote queue_enable */
 	bool live;	 /* vq_start() checked the rings; the device may use it */
 	bool broken;	 /* the guest broke a rule; until reset */
+	const char *fault; /* the rule, for virtio_fail_queue(); NULL while not broken */
 	bool event_idx, indirect; /* negotiated */
 	uint16_t next_avail, next_used; /* free-running, ours */
 	uint16_t signalled_used;	/* next_used at the last signal, for event_idx */
@@ -42,7 +44,7 @@ struct vq {
 	/* How the queue tells the driver; set by the transport. */
 	void (*interrupt)(void *transport, struct vq *vq);
 	void *transport;
-	int kick_fd; /* eventfd behind the doorbell; owned by the transport; wait on it */
+	int kick_fd; /* eventfd behind the doorbell; owned by virtio_dev_init(); wait on it */
 	uint16_t index;
 };
 
@@ -64,13 +66,15 @@ void vq_reset(struct vq *vq);
  * Take the next request from the available ring.
  *
  * chain->iov[n_iov]: filled, device-readable parts first; host addresses, borrowed until
- * vq_complete(). A descriptor never spans regions of guest memory.
+ * vq_complete(). A descriptor never spans regions of guest memory; empty ones are left out.
+ * A hostile driver may have one head in flight twice, but never more requests than vq->size.
  * Returns 1 with a request, 0 when the ring is empty, -HV_GUEST on a bad chain or ring (vq->broken is
- * set: the caller calls virtio_fail()), -HV_LIMIT when n_iov is too small (the request is not taken).
+ * set: the caller calls virtio_fail_queue()), -HV_LIMIT when n_iov is too small (the request is not
+ * taken, and would come again).
  */
 int vq_next(struct vq *vq, struct vq_chain *chain, struct iovec *iov, int n_iov);
 
-/* Gives the last request taken back, as if vq_next() had not been called. */
+/* Gives the last request taken back, as if vq_next() had not been called. Only while it is the newest. */
 void vq_unget(struct vq *vq);
 
 /* Publishes the request as used, written bytes of its device-writable parts being filled (in order from
