@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * An address space that vCPUs reach by exits: one bus for MMIO, one for port I/O. Ranges are sorted and
- * do not overlap. Look-ups take the lock shared and release it before the handler runs, so a handler may
- * add and remove ranges (a BAR that moves); owners outlive the vCPUs.
+ * An address space that vCPUs reach by exits: one bus for MMIO, one for port I/O. Ranges are sorted
+ * and do not overlap. Look-ups take the lock shared and release it before the handler runs, so a
+ * handler may add and remove ranges (a BAR that moves); owners outlive the vCPUs.
  */
 #ifndef HV_VMM_BUS_H
 #define HV_VMM_BUS_H
@@ -14,7 +14,8 @@
 #include "engine/model/error.h"
 
 struct bus_ops {
-	/* offset is relative to the range; size is 1, 2, 4 or 8; the access lies inside the range. */
+	/* offset is relative to the range; size is 1, 2, 4 or 8; the access lies inside the range.
+	 */
 	uint64_t (*read)(void *owner, uint64_t offset, unsigned size);
 	void (*write)(void *owner, uint64_t offset, unsigned size, uint64_t value);
 };
@@ -36,7 +37,8 @@ void bus_fini(struct bus *bus);
 /* HV_CONFLICT where it overlaps another range, HV_FAILED without memory. */
 int bus_add(struct bus *bus, const struct bus_range *range, struct hv_error *err);
 void bus_remove(struct bus *bus, uint64_t base, void *owner);
-/* Where nothing answers: reads give all ones, writes vanish; the return value says whether it did. */
+/* Where nothing answers: reads give all ones, writes vanish; the return value says whether it did.
+ */
 bool bus_read(struct bus *bus, uint64_t addr, unsigned size, uint64_t *value);
 bool bus_write(struct bus *bus, uint64_t addr, unsigned size, uint64_t value);
 

@@ -10,9 +10,9 @@
  *	             │ RAM above    │ the rest
  *	             └──────────────┘
  *
- * Host addresses are aligned like guest ones modulo 1 GiB where the size allows, so that second-level
- * entries can be large. Regions never change after gmem_init(); every thread may translate without a
- * lock. What the guest may change is read once by the caller.
+ * Host addresses are aligned like guest ones modulo 1 GiB where the size allows, so that
+ *second-level entries can be large. Regions never change after gmem_init(); every thread may
+ *translate without a lock. What the guest may change is read once by the caller.
  */
 #ifndef HV_VMM_GMEM_H
 #define HV_VMM_GMEM_H
@@ -44,8 +44,8 @@ struct gmem {
 	int n_regions;
 	uint64_t size_bytes;
 	int fd; /* memfd or hugetlb; -1 for anonymous memory */
-	/* One bit a 4 KiB page, per region, set atomically; NULL while nothing tracks. Set before the
-	 * vCPUs and I/O threads run or while all are paused. */
+	/* One bit a 4 KiB page, per region, set atomically; NULL while nothing tracks. Set before
+	 * the vCPUs and I/O threads run or while all are paused. */
 	unsigned long *dirty[GMEM_REGIONS];
 };
 
@@ -59,8 +59,8 @@ void *gmem_ptr(const struct gmem *mem, uint64_t gpa, size_t len);
 bool gmem_read(const struct gmem *mem, uint64_t gpa, void *to, size_t len);
 bool gmem_write(struct gmem *mem, uint64_t gpa, const void *from, size_t len);
 
-/* Whoever writes to guest memory says so, for migration: by guest address, or by a host address that
- * gmem_ptr() gave. Costs one test while nothing tracks. */
+/* Whoever writes to guest memory says so, for migration: by guest address, or by a host address
+ * that gmem_ptr() gave. Costs one test while nothing tracks. */
 void gmem_dirty(struct gmem *mem, uint64_t gpa, size_t len);
 void gmem_dirty_hva(struct gmem *mem, const void *hva, size_t len);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One virtual machine: memory, vCPUs, buses and the list of devices, built from the launch spec. All
- * calls belong to the main thread, the one that runs the loop.
+ * One virtual machine: memory, vCPUs, buses and the list of devices, built from the launch spec.
+ *All calls belong to the main thread, the one that runs the loop.
  *
  *	machine_new() ─► (sandbox_enter) ─► machine_run() ─► running ◄─pause/resume─► paused
  *	                                         └─ events.ended(): how it ended, from the loop
@@ -24,17 +24,17 @@ enum machine_state { MACHINE_NEW, MACHINE_RUNNING, MACHINE_PAUSED, MACHINE_ENDED
 
 /* Called on the main thread, out of the loop. */
 struct machine_events {
-	/* Once: the guest is off, asks for a reset, or crashed. vCPUs have stopped. reason is one line
-	 * for a person. */
+	/* Once: the guest is off, asks for a reset, or crashed. vCPUs have stopped. reason is one
+	 * line for a person. */
 	void (*ended)(void *ctx, enum vmm_exit how, const char *reason);
 	void *ctx;
 };
 
 struct machine_config {
 	const struct spec *spec; /* borrowed; must outlive the machine */
-	struct loop *loop;	 /* the main thread's; likewise */
-	int serial_fd;		 /* non-blocking stream to the keeper, -1 for none; borrowed */
-	int virtio_console_fd;	 /* likewise */
+	struct loop *loop;       /* the main thread's; likewise */
+	int serial_fd;           /* non-blocking stream to the keeper, -1 for none; borrowed */
+	int virtio_console_fd;   /* likewise */
 	struct machine_events events;
 };
 
@@ -56,14 +56,15 @@ enum machine_state machine_state(const struct machine *machine);
 /* Stops and joins every thread; accepts NULL. */
 void machine_free(struct machine *machine);
 
-/* A virtio device by its id ("scsi0", "net0", "balloon0", "rng0", "console0"), NULL if not there. */
+/* A virtio device by its id ("scsi0", "net0", "balloon0", "rng0", "console0"), NULL if not there.
+ */
 struct virtio_dev *machine_virtio(struct machine *machine, const char *id);
 
 /*
  * Counters by name, as KVM's statistics descriptors give them (pages_4k, pages_2m, pages_1g,
- * nx_lpage_splits, … for the VM; exits, io_exits, mmio_exits, halt_exits, pf_taken, … for a vCPU) and,
- * for vCPUs, our own count of returns to user space by kind (user_io, user_mmio, user_eoi, user_signal,
- * user_other). A name that a kernel does not report is not there: show it as unknown.
+ * nx_lpage_splits, … for the VM; exits, io_exits, mmio_exits, halt_exits, pf_taken, … for a vCPU)
+ * and, for vCPUs, our own count of returns to user space by kind (user_io, user_mmio, user_eoi,
+ * user_signal, user_other). A name that a kernel does not report is not there: show it as unknown.
  */
 struct machine_stat {
 	char name[48];
