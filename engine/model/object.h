@@ -76,10 +76,10 @@ HV_PUBLIC int hv_list_add_object(struct hv_object *obj, const char *name, struct
 
 /*
  * Text in and out of one value by its row: "4G", "yes", "running"; HV_USAGE with the choices, bounds or
- * form expected. A HV_LIST is added to: text split at commas for strings (",," is a comma), and
- * "key=value,key=value" for objects, where ';' separates several (";;" is a semicolon), a word without
- * '=' in front is the kind's first required property besides its name ("br0,queues=4"), and a list
- * within takes its key several times.
+ * form expected. A HV_LIST is added to: text split at commas for strings, and "key=value,key=value" for
+ * objects, where ';' separates several, a word without '=' in front is the kind's first required
+ * property besides its name ("br0,queues=4"), and a list within takes its key several times. A
+ * backslash before ',', ';' or itself makes it part of the value.
  */
 HV_PUBLIC int hv_value_parse(struct hv_value *value, const struct hv_prop *prop, const char *text,
 			     struct hv_error *err);
