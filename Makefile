@@ -78,11 +78,12 @@ deps_of = $(patsubst %,$(O)/deps/%,$(1))
 
 # ---- sources ----------------------------------------------------------------------------------
 
-hvsh_src := $(wildcard shell/*.c engine/model/*.c engine/model/kinds/*.c \
-	engine/host/*.c engine/client/*.c plugins/*.c tui/*.c)
-vmm_src := $(wildcard $(patsubst %,engine/%/*.c,vmm boot acpi pci virtio devices block net \
-	sandbox migrate)) $(wildcard engine/model/error.c engine/client/protocol.c)
+# a folder's own sources and those of its subfolders
+in = $(foreach d,$(1),$(wildcard $(d)/*.c $(d)/*/*.c))
+hvsh_src := $(call in,shell tui engine/model engine/host engine/client) $(wildcard plugins/*.c)
 gen_src := $(wildcard engine/sandbox/gen/*.c)
+vmm_src := $(filter-out $(gen_src),$(call in,$(addprefix engine/,vmm boot acpi pci virtio devices \
+	block net sandbox migrate))) $(wildcard engine/model/error.c engine/client/protocol.c)
 command_src := $(wildcard commands/*.c)
 provider_files := $(wildcard plugins/providers/*.c)
 provider_dirs := $(patsubst plugins/providers/%/,%,$(dir $(wildcard plugins/providers/*/*.c)))
