@@ -115,7 +115,7 @@ bench_bins := $(bench_src:tests/bench/%.c=$(O)/bench/%)
 seccomp_header := $(if $(gen_src),$(O)/gen/seccomp_filters.h)
 
 .PHONY: all unit check lint lint-fast asan tsan fuzz fuzz-bins unit-bins bench bench-bins bats lab \
-	lab-bins
+	lab-bins \
 	docs install uninstall clean format FORCE
 all: $(hvsh_bin) $(vmm_bin) $(plugins)
 
