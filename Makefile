@@ -78,11 +78,12 @@ deps_of = $(patsubst %,$(O)/deps/%,$(1))
 
 # ---- sources ----------------------------------------------------------------------------------
 
-hvsh_src := $(wildcard shell/*.c engine/model/*.c engine/model/kinds/*.c \
-	engine/host/*.c engine/client/*.c plugins/*.c tui/*.c)
-vmm_src := $(wildcard $(patsubst %,engine/%/*.c,vmm boot acpi pci virtio devices block block/scsi net \
-	sandbox migrate)) $(wildcard engine/model/error.c engine/client/protocol.c)
+# a folder's own sources and those of its subfolders
+in = $(foreach d,$(1),$(wildcard $(d)/*.c $(d)/*/*.c))
+hvsh_src := $(call in,shell tui engine/model engine/host engine/client) $(wildcard plugins/*.c)
 gen_src := $(wildcard engine/sandbox/gen/*.c)
+vmm_src := $(filter-out $(gen_src),$(call in,$(addprefix engine/,vmm boot acpi pci virtio devices \
+	block net sandbox migrate))) $(wildcard engine/model/error.c engine/client/protocol.c)
 command_src := $(wildcard commands/*.c)
 provider_files := $(wildcard plugins/providers/*.c)
 provider_dirs := $(patsubst plugins/providers/%/,%,$(dir $(wildcard plugins/providers/*/*.c)))
@@ -114,6 +115,7 @@ bench_bins := $(bench_src:tests/bench/%.c=$(O)/bench/%)
 seccomp_header := $(if $(gen_src),$(O)/gen/seccomp_filters.h)
 
 .PHONY: all unit check lint lint-fast asan tsan fuzz fuzz-bins unit-bins bench bench-bins bats lab \
+	lab-bins \
 	docs install uninstall clean format FORCE
 all: $(hvsh_bin) $(vmm_bin) $(plugins)
 
@@ -255,9 +257,17 @@ $(O)/bench/%: $(O)/obj/tests/bench/%.o
 	$(call say,LINK)
 	$(Q)$(CC) -pie $^ $(ALL_LDFLAGS) -o $@
 
+# hvtest runs inside guests and beside them: static
+lab_bins := $(patsubst tests/lab/%.c,$(O)/lab/%,$(wildcard tests/lab/*.c))
+lab-bins: $(lab_bins)
+$(O)/lab/%: tests/lab/%.c
+	$(call say,LINK)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(warnings) -O2 -g -static $< -MMD -MP -MF $@.d -o $@
+
 check lint lint-fast bats lab: %: all
 	@O=$(O) tests/run $*
-check bats lab: unit-bins
+check: unit-bins
+check lab: lab-bins
 bench: all bench-bins
 	@O=$(O) tests/run bench
 
