@@ -21,11 +21,12 @@ enum hv_command_flag {
 };
 
 /*
- * One verb of one noun. Positional args come first; an argument of type HV_REF with `of` is resolved to
- * objects before run (HV_P_MANY: globs and several; with a --where option added by the shell).
+ * One verb of one noun. Positional args come first; the first of type HV_REF is resolved to objects
+ * before run (HV_P_MANY: globs and several, and a --where option).
  *
- * Without run: verb "list" and "show" print the objects; any other calls the noun's method of the verb's
- * name on each target, with options as its arguments. So most commands are only data.
+ * Without run: "list" and "show" print the objects, "edit" sets the properties given as options, any
+ * other verb calls the kind's method of its name on each target, options and further arguments being
+ * the method's arguments. So most commands are only data.
  */
 struct hv_command {
 	const char *noun, *verb;
@@ -66,14 +67,19 @@ struct hv_call {
 	struct hv_object **targets;		/* of the first HV_REF argument */
 	size_t n_targets;
 	bool what_if, wait, yes;
-	double timeout_s;
-	void *shell; /* the front-end's */
+	double timeout_s; /* 0: no limit */
+	void *shell;	  /* the front-end's */
 };
 
 /* Results: objects and rows, never formatted text. obj stays the caller's. */
 HV_PUBLIC int hv_call_emit(struct hv_call *call, const struct hv_object *obj, struct hv_error *err);
 /* Text that is the product itself: a generated script, a console log. Goes to stdout as it is. */
 HV_PUBLIC int hv_call_text(struct hv_call *call, const char *text, size_t len, struct hv_error *err);
+/* The text of a file that the user named; "-" is the here-document or standard input. At most
+ * HV_INPUT_MAX bytes; *text is the caller's. */
+#define HV_INPUT_MAX (16 << 20)
+HV_PUBLIC int hv_call_read(struct hv_call *call, const char *path, char **text, size_t *len,
+			   struct hv_error *err);
 /*
  * Does method to target, or under --what-if prints that it would: the one way to change anything, so
  * that what is said and what is done come from the same place. target NULL: create args on host.
