@@ -304,19 +304,19 @@ static int print_objects(struct running *run, struct hv_error *err)
 	return rc;
 }
 
-/* Each target on its own: what failed is told at once, the rest goes on. */
-static int each_target(struct running *run,
-		       int (*act)(struct running *, const struct hv_object *, struct hv_error *),
-		       struct hv_error *err)
+int hv_call_each(struct hv_call *call,
+		 int (*act)(struct hv_call *, const struct hv_object *, struct hv_error *),
+		 struct hv_error *err)
 {
+	struct running *run = running_of(call);
 	size_t failed = 0;
 	int first = 0;
 	bool same = true;
-	if (run->call.n_targets == 1)
-		return act(run, run->call.targets[0], err);
-	for (size_t i = 0; i < run->call.n_targets; i++) {
+	if (call->n_targets == 1)
+		return act(call, call->targets[0], err);
+	for (size_t i = 0; i < call->n_targets; i++) {
 		struct hv_error one = {0};
-		int rc = act(run, run->call.targets[i], &one);
+		int rc = act(call, call->targets[i], &one);
 		if (rc == 0)
 			continue;
 		run->session->sink->complain(run->session->sink, &one);
@@ -325,38 +325,38 @@ static int each_target(struct running *run,
 	}
 	if (failed == 0)
 		return 0;
-	enum hv_code code = failed == run->call.n_targets && same ? (enum hv_code)-first : HV_PARTIAL;
-	return hv_fail(err, code, 0, "%s %s failed for %zu of %zu", run->call.command->noun,
-		       run->call.command->verb, failed, run->call.n_targets);
+	enum hv_code code = failed == call->n_targets && same ? (enum hv_code)-first : HV_PARTIAL;
+	return hv_fail(err, code, 0, "%s %s failed for %zu of %zu", call->command->noun,
+		       call->command->verb, failed, call->n_targets);
 }
 
-static int act_by_method(struct running *run, const struct hv_object *target, struct hv_error *err)
+static int act_by_method(struct hv_call *call, const struct hv_object *target, struct hv_error *err)
 {
-	const struct hv_method *method = command_method(run->call.command);
+	const struct hv_method *method = command_method(call->command);
 	struct hv_object *args = NULL;
 	int rc = 0;
 	if (method->args) {
 		args = hv_object_new_for(method->args);
-		rc = args ? options_project(args, run->call.options, err)
+		rc = args ? hv_object_project(args, call->options, err)
 			  : hv_fail(err, HV_FAILED, 0, "out of memory");
 		/* positional arguments of the method besides the target */
 		if (rc == 0)
-			rc = options_project(args, run->call.args, err);
+			rc = hv_object_project(args, call->args, err);
 	}
 	if (rc == 0)
-		rc = hv_call_do(&run->call, target->kind, NULL, target, method->name, args, err);
+		rc = hv_call_do(call, target->kind, NULL, target, method->name, args, err);
 	hv_object_free(args);
 	return rc;
 }
 
-static int act_by_set(struct running *run, const struct hv_object *target, struct hv_error *err)
+static int act_by_set(struct hv_call *call, const struct hv_object *target, struct hv_error *err)
 {
 	struct hv_object *changes = hv_object_new(target->kind);
 	if (!changes)
 		return hv_fail(err, HV_FAILED, 0, "out of memory");
-	int rc = options_project(changes, run->call.options, err);
+	int rc = hv_object_project(changes, call->options, err);
 	if (rc == 0)
-		rc = hv_call_set(&run->call, target, changes, err);
+		rc = hv_call_set(call, target, changes, err);
 	hv_object_free(changes);
 	return rc;
 }
@@ -367,8 +367,8 @@ static int run_generic(struct running *run, struct hv_error *err)
 	if (strcmp(verb, "list") == 0 || strcmp(verb, "show") == 0)
 		return print_objects(run, err);
 	if (strcmp(verb, "edit") == 0)
-		return each_target(run, act_by_set, err);
-	return each_target(run, act_by_method, err);
+		return hv_call_each(&run->call, act_by_set, err);
+	return hv_call_each(&run->call, act_by_method, err);
 }
 
 /* ---- confirmation ---------------------------------------------------------------------------- */

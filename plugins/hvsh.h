@@ -18,6 +18,7 @@ enum hv_command_flag {
 	HV_C_HIDDEN = 1 << 0,	/* not in help and completion */
 	HV_C_NO_JOB = 1 << 1,	/* changes, but at once: no --wait, --timeout */
 	HV_C_INTERACTIVE = 1 << 2, /* takes the terminal (console): not in batch without --log or the like */
+	HV_C_TEXT = 1 << 3,	/* reads, and prints text or nothing: no --output, --columns */
 };
 
 /*
@@ -90,5 +91,9 @@ HV_PUBLIC int hv_call_do(struct hv_call *call, const struct hv_kind *kind, const
 /* Likewise for setting properties. */
 HV_PUBLIC int hv_call_set(struct hv_call *call, const struct hv_object *target,
 			  const struct hv_object *changes, struct hv_error *err);
+/* Does act to each target; what failed is told at once, the rest goes on. HV_PARTIAL where some failed. */
+HV_PUBLIC int hv_call_each(struct hv_call *call,
+			   int (*act)(struct hv_call *, const struct hv_object *, struct hv_error *),
+			   struct hv_error *err);
 
 #endif

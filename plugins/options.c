@@ -76,7 +76,7 @@ const struct hv_method *command_method(const struct hv_command *command)
 
 bool command_prints(const struct hv_command *command)
 {
-	return command->effect == HV_READS && !(command->flags & HV_C_INTERACTIVE);
+	return command->effect == HV_READS && !(command->flags & (HV_C_INTERACTIVE | HV_C_TEXT));
 }
 
 /* create and edit: the settable properties of the kind. */
@@ -111,6 +111,7 @@ static struct hv_prop as_option(const struct hv_prop *prop)
 }
 
 struct table {
+	const struct hv_prop *args; /* what is an argument is no option */
 	struct hv_prop *rows;
 	size_t n;
 };
@@ -118,7 +119,8 @@ struct table {
 static void append(struct table *table, const struct hv_prop *rows)
 {
 	for (; rows && rows->type != HV_END; rows++) {
-		if (table->rows && hv_prop_find(table->rows, rows->name))
+		if (hv_prop_find(table->rows, rows->name) ||
+		    (table->args && hv_prop_find(table->args, rows->name)))
 			continue; /* the command's own row wins */
 		table->rows[table->n++] = *rows;
 		table->rows[table->n] = (struct hv_prop){.type = HV_END};
@@ -144,7 +146,8 @@ struct hv_prop *options_build(const struct hv_command *command)
 	size_t most = 16 + (kind ? hv_prop_count(kind->props) : 0) +
 		      (command->options ? hv_prop_count(command->options) : 0) +
 		      (method && method->args ? hv_prop_count(method->args) : 0);
-	struct table table = {.rows = calloc(most + 1, sizeof *table.rows)};
+	struct table table = {.args = command->args,
+			      .rows = calloc(most + 1, sizeof *table.rows)};
 	if (!table.rows)
 		return NULL;
 
@@ -164,70 +167,4 @@ struct hv_prop *options_build(const struct hv_command *command)
 	if (command->effect == HV_DESTROYS)
 		append(&table, destroy_options);
 	return table.rows;
-}
-
-static const struct hv_prop *counterpart(const struct hv_object *obj, const struct hv_prop *prop)
-{
-	const struct hv_prop *found = hv_prop_find(obj->props, prop->name);
-	for (const struct hv_prop *row = obj->props; !found && row->type != HV_END; row++) {
-		bool lists = row->type == HV_LIST && prop->type == HV_LIST && row->of && prop->of;
-		if (lists && strcmp(row->of, prop->of) == 0)
-			found = row;
-	}
-	return found && found->type == prop->type ? found : NULL;
-}
-
-static int copy_list(struct hv_object *to, const struct hv_prop *row, const struct hv_value *value,
-		     struct hv_error *err)
-{
-	for (size_t i = 0; i < value->list.n; i++) {
-		int rc;
-		if (row->of) {
-			struct hv_object *child = hv_object_clone(value->list.objects[i]);
-			rc = child ? hv_list_add_object(to, row->name, child) : -HV_FAILED;
-		} else {
-			rc = hv_list_add_string(to, row->name, value->list.strings[i]);
-		}
-		if (rc < 0)
-			return hv_fail(err, HV_FAILED, 0, "out of memory");
-	}
-	return 0;
-}
-
-static int copy_value(struct hv_object *to, const struct hv_prop *row, const struct hv_value *value,
-		      struct hv_error *err)
-{
-	int rc;
-	switch (row->type) {
-	case HV_LIST:
-		return copy_list(to, row, value, err);
-	case HV_STRING:
-	case HV_REF:
-		rc = hv_set_string(to, row->name, value->string);
-		break;
-	case HV_ENUM:
-		rc = hv_set_string(to, row->name, value->word);
-		break;
-	case HV_DURATION:
-	case HV_RATE:
-	case HV_PERCENT:
-		rc = hv_set_number(to, row->name, value->number);
-		break;
-	default:
-		rc = hv_set_int(to, row->name, value->integer);
-	}
-	return rc < 0 ? hv_fail(err, HV_FAILED, 0, "out of memory") : 0;
-}
-
-int options_project(struct hv_object *to, const struct hv_object *from, struct hv_error *err)
-{
-	for (size_t i = 0; i < from->n_values; i++) {
-		if (from->values[i].presence != HV_SET)
-			continue;
-		const struct hv_prop *row = counterpart(to, &from->props[i]);
-		int rc = row ? copy_value(to, row, &from->values[i], err) : 0;
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
 }

@@ -15,7 +15,4 @@ const struct hv_prop *command_reference(const struct hv_command *command);
 /* Does it print objects? */
 bool command_prints(const struct hv_command *command);
 
-/* Copies what `from` has set over `to` wherever the tables share a name (disk and disks are one). */
-int options_project(struct hv_object *to, const struct hv_object *from, struct hv_error *err);
-
 #endif
