@@ -83,7 +83,8 @@ in = $(foreach d,$(1),$(wildcard $(d)/*.c $(d)/*/*.c))
 hvsh_src := $(call in,shell tui engine/model engine/host engine/client) $(wildcard plugins/*.c)
 gen_src := $(wildcard engine/sandbox/gen/*.c)
 vmm_src := $(filter-out $(gen_src),$(call in,$(addprefix engine/,vmm boot acpi pci virtio devices \
-	block net sandbox migrate))) $(wildcard engine/model/error.c engine/client/protocol.c)
+	block net sandbox migrate))) $(wildcard engine/model/error.c engine/client/protocol.c \
+	engine/client/protocol_wire.c)
 command_src := $(wildcard commands/*.c)
 provider_files := $(wildcard plugins/providers/*.c)
 provider_dirs := $(patsubst plugins/providers/%/,%,$(dir $(wildcard plugins/providers/*/*.c)))

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The control protocol: JSON objects, one a line, over the VM's unix sockets (control.sock: the child;
- * keeper.sock: the keeper). This table is the one source for the dispatchers, the client's checks and
- * the generated reference.
+ * The control protocol: JSON objects, one a line, over the VM's unix sockets (control.sock: the
+ *child; keeper.sock: the keeper). This table is the one source for the dispatchers, the client's
+ *checks and the generated reference.
  *
  *	server: {"hello":"hvsh-vmm","version":1,"min_version":1,"name":"web1"}
  *	client: {"id":1,"method":"pause","args":{…}}            descriptors alongside by SCM_RIGHTS
- *	server: {"id":1,"result":{…}}  or  {"id":1,"error":{"code":"conflict","message":"…","hint":"…"}}
- *	server: {"event":"state","data":{"state":"paused"}}     at any time, after "events" asked for them
+ *	server: {"id":1,"result":{…}}  or
+ *{"id":1,"error":{"code":"conflict","message":"…","hint":"…"}} server:
+ *{"event":"state","data":{"state":"paused"}}     at any time, after "events" asked for them
  *
  * Unknown fields are ignored, an unknown method is the error "usage". A line is at most 64 KiB.
  */
