@@ -19,7 +19,8 @@ enum sandbox_thread { SANDBOX_MAIN, SANDBOX_VCPU, SANDBOX_IO };
  * sandbox_enter_thread(). What the kernel lacks (landlock) is left out with a log line; what it
  * refuses is an error.
  */
-int sandbox_enter_process(enum spec_sandbox mode, struct hv_error *err);
+int sandbox_enter_process(enum spec_sandbox mode, void (*bad_call)(int number),
+			  struct hv_error *err);
 
 /* The calling thread's system-call filter; every thread's first act. Without
  * sandbox_enter_process() (unit tests) it does nothing. */
