@@ -187,8 +187,7 @@ bool parse_number(const char *s, uint64_t *value)
 	}
 	unsigned shift = *s == 'K' ? 10 : *s == 'M' ? 20 : *s == 'G' ? 30 : 0;
 	*value = v << shift;
-	s += shift != 0;
-	return n && (!*s || *s == ' ');
+	return n && !s[shift ? 1 : 0];
 }
 
 uint64_t random_next(uint64_t *state)
