@@ -115,9 +115,8 @@ fuzz_bins := $(fuzz_src:tests/fuzz/%.c=$(O)/fuzz/%)
 bench_bins := $(bench_src:tests/bench/%.c=$(O)/bench/%)
 seccomp_header := $(if $(gen_src),$(O)/gen/seccomp_filters.h)
 
-.PHONY: all unit check lint lint-fast asan tsan fuzz fuzz-bins unit-bins bench bench-bins bats lab \
-	lab-bins \
-	docs install uninstall clean format FORCE
+.PHONY: all unit unit-bins asan tsan check lint lint-fast fuzz fuzz-tree fuzz-bins bench bench-bins \
+	bats lab lab-bins docs install uninstall clean format FORCE
 all: $(hvsh_bin) $(vmm_bin) $(plugins)
 
 # ---- generated headers ------------------------------------------------------------------------
@@ -236,17 +235,12 @@ unit-bins: $(unit_bins)
 
 unit: all unit-bins
 	@O=$(O) tests/run unit
-asan:
-	@$(MAKE) O=build-asan SAN=address,undefined CFLAGS='-O1 -g' unit
-tsan:
-	@$(MAKE) O=build-tsan SAN=thread CFLAGS='-O1 -g' unit
+asan tsan fuzz:
+	@O=$(O) tests/run $@
 
-# LibFuzzer, so always clang; a sanitized tree of its own
-RUNS ?= 20000
-fuzz:
-	@$(MAKE) O=build-fuzz CC=clang AR=ar SAN=address,undefined \
-		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzz-bins
-	@O=build-fuzz RUNS=$(RUNS) tests/run fuzz
+# LibFuzzer, so always clang, in a sanitized tree of its own
+fuzz-tree:
+	@$(MAKE) CC=clang AR=ar SAN=address,undefined CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzz-bins
 $(O)/fuzz/%: $(O)/obj/tests/fuzz/%.o $(libhvsh) $(libvmm)
 	$(call say,LINK)
 	$(Q)$(CC) -pie -fsanitize=fuzzer $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) \
@@ -265,10 +259,10 @@ $(O)/lab/%: tests/lab/%.c
 	$(call say,LINK)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(warnings) -O2 -g -static $< -MMD -MP -MF $@.d -o $@
 
-check lint lint-fast bats lab: %: all
-	@O=$(O) tests/run $*
-check: unit-bins
-check lab: lab-bins
+check lint lint-fast:
+	@O=$(O) tests/run $@
+bats lab: all lab-bins
+	@O=$(O) tests/run $@
 bench: all bench-bins
 	@O=$(O) tests/run bench
 
