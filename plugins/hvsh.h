@@ -18,14 +18,16 @@ enum hv_command_flag {
 	HV_C_HIDDEN = 1 << 0,	/* not in help and completion */
 	HV_C_NO_JOB = 1 << 1,	/* changes, but at once: no --wait, --timeout */
 	HV_C_INTERACTIVE = 1 << 2, /* takes the terminal (console): not in batch without --log or the like */
+	HV_C_TEXT = 1 << 3,	/* reads, and prints text or nothing: no --output, --columns */
 };
 
 /*
- * One verb of one noun. Positional args come first; an argument of type HV_REF with `of` is resolved to
- * objects before run (HV_P_MANY: globs and several; with a --where option added by the shell).
+ * One verb of one noun. Positional args come first; the first of type HV_REF is resolved to objects
+ * before run (HV_P_MANY: globs and several, and a --where option).
  *
- * Without run: verb "list" and "show" print the objects; any other calls the noun's method of the verb's
- * name on each target, with options as its arguments. So most commands are only data.
+ * Without run: "list" and "show" print the objects, "edit" sets the properties given as options, any
+ * other verb calls the kind's method of its name on each target, options and further arguments being
+ * the method's arguments. So most commands are only data.
  */
 struct hv_command {
 	const char *noun, *verb;
@@ -66,14 +68,19 @@ struct hv_call {
 	struct hv_object **targets;		/* of the first HV_REF argument */
 	size_t n_targets;
 	bool what_if, wait, yes;
-	double timeout_s;
-	void *shell; /* the front-end's */
+	double timeout_s; /* 0: no limit */
+	void *shell;	  /* the front-end's */
 };
 
 /* Results: objects and rows, never formatted text. obj stays the caller's. */
 HV_PUBLIC int hv_call_emit(struct hv_call *call, const struct hv_object *obj, struct hv_error *err);
 /* Text that is the product itself: a generated script, a console log. Goes to stdout as it is. */
 HV_PUBLIC int hv_call_text(struct hv_call *call, const char *text, size_t len, struct hv_error *err);
+/* The text of a file that the user named; "-" is the here-document or standard input. At most
+ * HV_INPUT_MAX bytes; *text is the caller's. */
+#define HV_INPUT_MAX (16 << 20)
+HV_PUBLIC int hv_call_read(struct hv_call *call, const char *path, char **text, size_t *len,
+			   struct hv_error *err);
 /*
  * Does method to target, or under --what-if prints that it would: the one way to change anything, so
  * that what is said and what is done come from the same place. target NULL: create args on host.
@@ -84,5 +91,9 @@ HV_PUBLIC int hv_call_do(struct hv_call *call, const struct hv_kind *kind, const
 /* Likewise for setting properties. */
 HV_PUBLIC int hv_call_set(struct hv_call *call, const struct hv_object *target,
 			  const struct hv_object *changes, struct hv_error *err);
+/* Does act to each target; what failed is told at once, the rest goes on. HV_PARTIAL where some failed. */
+HV_PUBLIC int hv_call_each(struct hv_call *call,
+			   int (*act)(struct hv_call *, const struct hv_object *, struct hv_error *),
+			   struct hv_error *err);
 
 #endif

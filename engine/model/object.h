@@ -53,6 +53,13 @@ HV_PUBLIC int hv_object_preset(struct hv_object *obj, struct hv_error *err);
 /* HV_USAGE where a required value is missing or one is out of its bounds. */
 HV_PUBLIC int hv_object_check(const struct hv_object *obj, struct hv_error *err);
 
+/* Copies what `from` has set over obj wherever their tables have a row of that name and type; lists of
+ * one kind of objects belong together whatever they are called (`disks` and the option `disk`). */
+HV_PUBLIC int hv_object_project(struct hv_object *obj, const struct hv_object *from,
+				struct hv_error *err);
+/* Copies one set value; both of one table. */
+HV_PUBLIC int hv_object_copy_value(struct hv_object *obj, const struct hv_object *from, size_t index);
+
 /* By name; a name that is not in the table is our own bug and asserts. Getters give NULL, 0, false
  * where the value is absent or unknown. */
 HV_PUBLIC bool hv_has(const struct hv_object *obj, const char *name);
@@ -70,6 +77,8 @@ HV_PUBLIC int hv_set_int(struct hv_object *obj, const char *name, int64_t value)
 HV_PUBLIC int hv_set_number(struct hv_object *obj, const char *name, double value);
 HV_PUBLIC int hv_set_unknown(struct hv_object *obj, const char *name);
 HV_PUBLIC void hv_unset(struct hv_object *obj, const char *name);
+/* A list that is set, with nothing in it yet; one that is set already stays. */
+HV_PUBLIC int hv_set_empty_list(struct hv_object *obj, const char *name);
 HV_PUBLIC int hv_list_add_string(struct hv_object *obj, const char *name, const char *value);
 /* Takes the child over, also on failure. */
 HV_PUBLIC int hv_list_add_object(struct hv_object *obj, const char *name, struct hv_object *child);

@@ -16,6 +16,7 @@
 #include "tests/guest/cpu.h"
 #include "tests/guest/io.h"
 #include "tests/guest/mem.h"
+#include "tests/guest/scsi.h"
 #include "tests/guest/serial.h"
 #include "tests/guest/text.h"
 
@@ -31,12 +32,12 @@ struct hvm_start_info {
 char shell_reason[200];
 static char cmdline[LINE_MAX];
 
-extern const struct command clock_commands[], mem_commands[];
+extern const struct command clock_commands[], mem_commands[], pci_commands[], virtio_commands[],
+	rng_commands[], disk_commands[];
 static const struct command shell_commands[];
 static const struct command *const groups[] = {
-	shell_commands,
-	clock_commands,
-	mem_commands,
+	shell_commands,  clock_commands, mem_commands,  pci_commands,
+	virtio_commands, rng_commands,   disk_commands,
 };
 #define N_GROUPS (sizeof(groups) / sizeof(groups[0]))
 
@@ -224,6 +225,7 @@ static void run_line(char *line)
 static void serve(void)
 {
 	serial_service();
+	scsi_serve();
 	if (acpi_power_button()) {
 		print("\nhvsh-guest: power button\n");
 		acpi_power_off();
@@ -269,6 +271,9 @@ _Noreturn void shell_main(uint32_t start_info)
 	copy_cmdline((const char *)info->cmdline);
 	mem_init((const void *)info->memmap, info->version ? info->n_memmap : 0);
 	acpi_init(info->rsdp);
+	const char *ecam = strstr(cmdline, "ecam=");
+	if (ecam && !acpi.ecam)
+		parse_number(ecam + 5, &acpi.ecam);
 	apic_init();
 	clock_init();
 	serial_init();

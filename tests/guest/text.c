@@ -187,7 +187,8 @@ bool parse_number(const char *s, uint64_t *value)
 	}
 	unsigned shift = *s == 'K' ? 10 : *s == 'M' ? 20 : *s == 'G' ? 30 : 0;
 	*value = v << shift;
-	return n && !s[shift ? 1 : 0];
+	s += shift != 0;
+	return n && (!*s || *s == ' ');
 }
 
 uint64_t random_next(uint64_t *state)
