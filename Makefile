@@ -116,7 +116,7 @@ bench_bins := $(bench_src:tests/bench/%.c=$(O)/bench/%)
 seccomp_header := $(if $(gen_src),$(O)/gen/seccomp_filters.h)
 
 .PHONY: all unit unit-bins asan tsan check lint lint-fast fuzz fuzz-tree fuzz-bins bench bench-bins \
-	bats lab lab-bins docs install uninstall clean format FORCE
+	bats lab lab-bins docs install install-files uninstall clean format FORCE
 all: $(hvsh_bin) $(vmm_bin) $(plugins)
 
 # ---- generated headers ------------------------------------------------------------------------
@@ -265,6 +265,80 @@ bats lab: all lab-bins
 	@O=$(O) tests/run $@
 bench: all bench-bins
 	@O=$(O) tests/run bench
+
+# ---- what hvsh says about itself: manual pages and completions, from its descriptors -----------
+
+docs_dir := $(O)/docs
+docs_stamps := $(if $(hvsh_bin),$(if $(wildcard commands/completion.c),$(docs_dir)/completions.done) \
+	$(if $(wildcard commands/schema.c),$(docs_dir)/man.done))
+docs: $(docs_stamps)
+ifeq ($(SAN),)
+all: docs
+endif
+self = HVSH_ROOT=$(CURDIR)/$(docs_dir)/root HVSH_PLUGIN_PATH= $(O)/bin/hvsh
+$(docs_dir)/completions.done: $(hvsh_bin) $(plugins)
+	$(call say,DOCS)
+	@mkdir -p $(docs_dir)/completions
+	$(Q)for s in bash zsh fish; do $(self) completion $$s >$(docs_dir)/completions/$$s || exit; done
+	@touch $@
+$(docs_dir)/man.done: $(hvsh_bin) $(plugins)
+	$(call say,DOCS)
+	@rm -rf $(docs_dir)/man && mkdir -p $(docs_dir)/man
+	$(Q)$(self) schema --man $(docs_dir)/man
+	@touch $@
+
+# ---- install ----------------------------------------------------------------------------------
+
+# the one header of an outside plugin: plugins/hvsh.h with the project's headers it includes put
+# in their place, each once
+public_headers := plugins/hvsh.h $(wildcard engine/model/*.h)
+$(O)/gen/hvsh.h: $(public_headers)
+	$(call say,GEN)
+	@awk 'function take(file,   line, name) { \
+		if (file in seen) return; seen[file] = 1; \
+		while ((getline line <file) > 0) \
+			if (line ~ /^\#include "/) { split(line, name, "\""); take(name[2]) } else print line; \
+		close(file) } BEGIN { take("plugins/hvsh.h") }' >$@
+
+$(O)/gen/hvsh.pc: plugins/hvsh.h FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'includedir=$(INCLUDEDIR)' 'libdir=$(LIBDIR)' \
+		'plugindir=$(LIBDIR)/hvsh/plugins' \
+		"abi_version=$$(awk '/define HV_ABI_VERSION/ {print $$3}' $<)" '' 'Name: hvsh' \
+		'Description: plugins for the hvsh virtual machine shell' 'Version: $(VERSION)' \
+		'Requires: jansson' 'Cflags: -I$${includedir}' >$@
+
+bash_completion = $(DATADIR)/bash-completion/completions/hvsh
+zsh_completion = $(DATADIR)/zsh/site-functions/_hvsh
+fish_completion = $(DATADIR)/fish/vendor_completions.d/hvsh.fish
+man_pages = $(notdir $(wildcard $(docs_dir)/man/*.[1-9]))
+man_place = $(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/$(1)
+install_file = install -D -m $(1) $(2) $(DESTDIR)$(3)$(newline)
+define newline
+
+
+endef
+install: all docs $(O)/gen/hvsh.h $(O)/gen/hvsh.pc
+	@$(MAKE) --no-print-directory install-files
+install-files:
+	$(call install_file,755,$(O)/bin/hvsh,$(BINDIR)/hvsh)
+	$(call install_file,755,$(O)/libexec/hvsh/hvsh-vmm,$(LIBEXECDIR)/hvsh/hvsh-vmm)
+	$(foreach p,$(plugins),$(call install_file,644,$(p),$(LIBDIR)/hvsh/plugins/$(notdir $(p))))
+	$(call install_file,644,$(O)/gen/hvsh.h,$(INCLUDEDIR)/hvsh.h)
+	$(call install_file,644,$(O)/gen/hvsh.pc,$(LIBDIR)/pkgconfig/hvsh.pc)
+	$(if $(wildcard $(docs_dir)/completions.done), \
+		$(call install_file,644,$(docs_dir)/completions/bash,$(bash_completion)) \
+		$(call install_file,644,$(docs_dir)/completions/zsh,$(zsh_completion)) \
+		$(call install_file,644,$(docs_dir)/completions/fish,$(fish_completion)))
+	$(foreach m,$(man_pages),$(call install_file,644,$(docs_dir)/man/$(m),$(call man_place,$(m))))
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(BINDIR)/hvsh $(LIBEXECDIR)/hvsh/hvsh-vmm $(INCLUDEDIR)/hvsh.h \
+		$(foreach p,$(plugins),$(LIBDIR)/hvsh/plugins/$(notdir $(p))) $(LIBDIR)/pkgconfig/hvsh.pc \
+		$(bash_completion) $(zsh_completion) $(fish_completion) \
+		$(foreach m,$(man_pages),$(call man_place,$(m))))
+	-@rmdir -p --ignore-fail-on-non-empty $(addprefix $(DESTDIR),$(LIBDIR)/hvsh/plugins \
+		$(LIBEXECDIR)/hvsh) 2>/dev/null || true
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
