@@ -31,7 +31,6 @@
 
 static const struct hv_prop any_vms[] = {VMS(0), END};
 static const struct hv_prop vms[] = {VMS(HV_P_REQUIRED), END};
-static const struct hv_prop one_vm[] = {ONE_VM, END};
 static const struct hv_prop new_vm[] = {
 	{.name = "name", .type = HV_STRING, .help = "name of the new VM (or in the file)"}, END};
 static const struct hv_prop vm_new_name[] = {

@@ -66,6 +66,12 @@ int hv_call_text(struct hv_call *call, const char *text, size_t len, struct hv_e
 	return sink->text(sink, text, len, err);
 }
 
+void hv_call_flush(struct hv_call *call)
+{
+	struct hv_sink *sink = running_of(call)->session->sink;
+	sink->flush(sink);
+}
+
 static int emit_row(void *ctx, struct hv_object *obj, struct hv_error *err)
 {
 	int rc = hv_call_emit(ctx, obj, err);

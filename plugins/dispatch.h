@@ -18,6 +18,7 @@ struct hv_sink {
 	int (*row)(struct hv_sink *sink, const struct hv_object *obj, struct hv_error *err);
 	int (*end)(struct hv_sink *sink, struct hv_error *err);
 	int (*text)(struct hv_sink *sink, const char *text, size_t len, struct hv_error *err);
+	void (*flush)(struct hv_sink *sink);
 	/* A line for a person about what was done, or under --what-if would be. */
 	void (*say)(struct hv_sink *sink, bool what_if, const char *line);
 	/* One of several objects failed; the command goes on. */

@@ -76,6 +76,8 @@ struct hv_call {
 HV_PUBLIC int hv_call_emit(struct hv_call *call, const struct hv_object *obj, struct hv_error *err);
 /* Text that is the product itself: a generated script, a console log. Goes to stdout as it is. */
 HV_PUBLIC int hv_call_text(struct hv_call *call, const char *text, size_t len, struct hv_error *err);
+/* Lets what was printed so far reach the reader: for commands that go on for long. */
+HV_PUBLIC void hv_call_flush(struct hv_call *call);
 /* The text of a file that the user named; "-" is the here-document or standard input. At most
  * HV_INPUT_MAX bytes; *text is the caller's. */
 #define HV_INPUT_MAX (16 << 20)

@@ -220,6 +220,11 @@ static int sink_text(struct hv_sink *sink, const char *text, size_t len, struct 
 	return 0;
 }
 
+static void sink_flush(struct hv_sink *sink)
+{
+	fflush(output_of(sink)->out);
+}
+
 static void sink_say(struct hv_sink *sink, bool what_if, const char *line)
 {
 	struct output *output = output_of(sink);
@@ -262,6 +267,7 @@ void output_init(struct output *output, FILE *out, FILE *err, bool interactive)
 			 .row = sink_row,
 			 .end = sink_end,
 			 .text = sink_text,
+			 .flush = sink_flush,
 			 .say = sink_say,
 			 .complain = sink_complain,
 			 .confirm = interactive ? sink_confirm : NULL},
