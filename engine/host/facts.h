@@ -20,8 +20,8 @@ enum hv_paging {
 	HV_PAGING_UNKNOWN
 };
 enum hv_vendor { HV_VENDOR_OTHER, HV_VENDOR_INTEL, HV_VENDOR_AMD };
-/* What a kernel does not report is HV_UNKNOWN. */
-enum hv_answer { HV_NO = 0, HV_YES = 1, HV_UNKNOWN = 2 };
+/* What a kernel does not report is HV_NOT_SAID. */
+enum hv_answer { HV_NO = 0, HV_YES = 1, HV_NOT_SAID = 2 };
 
 struct hv_host_facts {
 	char hostname[65];
