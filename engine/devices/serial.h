@@ -5,7 +5,7 @@
 
 #include "engine/vmm/device.h"
 
-/* stream_fd: a non-blocking stream socket to the keeper, taken over on success. */
+/* stream_fd: a non-blocking stream socket to the keeper, borrowed; -1: nobody listens. */
 int serial_new(struct device **out, const struct device_env *env, int stream_fd,
 	       struct hv_error *err);
 
