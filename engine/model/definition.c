@@ -16,7 +16,7 @@ struct hv_object *hv_object_definition(const struct hv_object *obj)
 	for (size_t i = 0; copy && i < copy->n_values; i++) {
 		const struct hv_prop *row = &copy->props[i];
 		struct hv_value *value = &copy->values[i];
-		if (value->presence != HV_SET || !defines(copy, row)) {
+		if (value->presence != HV_SET || !defines(obj, row)) {
 			hv_value_clear(value, row);
 			continue;
 		}

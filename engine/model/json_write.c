@@ -9,26 +9,6 @@
 #include "engine/model/json.h"
 #include "engine/model/object.h"
 
-/* The length of the valid UTF-8 sequence at p, 0 where there is none. */
-static size_t utf8_length(const unsigned char *p)
-{
-	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
-	if (len == 1)
-		return 1;
-	if (*p < 0xc2 || *p > 0xf4)
-		return 0;
-	unsigned code = *p & (0x7fu >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (p[i] & 0x3f);
-	}
-	if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-		return 0;
-	return len;
-}
-
 static void add_special(struct text *text, unsigned char c)
 {
 	static const char letters[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
@@ -51,7 +31,7 @@ void json_add_string(struct text *text, const char *string)
 	while (*at) {
 		size_t len = *at < 0x20 || *at == '"' || *at == '\\' || *at == 0x7f
 				     ? 0
-				     : utf8_length(at);
+				     : text_utf8_length((const char *)at);
 		if (len > 0) {
 			at += len;
 			continue;

@@ -194,7 +194,8 @@ static int prepare_args(const struct hv_kind *kind, const struct hv_method *meth
 	*prepared = NULL;
 	if (!args && !method->args && !create)
 		return 0;
-	*prepared = args     ? hv_object_clone(args)
+	/* what was shown may be given back: what cannot be set is left out, not refused */
+	*prepared = args     ? hv_object_definition(args)
 		    : create ? hv_object_new(kind)
 			     : hv_object_new_for(method->args);
 	if (!*prepared)

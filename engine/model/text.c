@@ -101,3 +101,23 @@ void text_number(struct text *text, double value)
 	}
 	text_str(text, buf);
 }
+
+size_t text_utf8_length(const char *bytes)
+{
+	const unsigned char *p = (const unsigned char *)bytes;
+	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t len = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+	if (len == 1)
+		return 1;
+	if (*p < 0xc2 || *p > 0xf4)
+		return 0;
+	unsigned code = *p & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3f);
+	}
+	if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+		return 0;
+	return len;
+}

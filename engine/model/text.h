@@ -32,6 +32,9 @@ void text_int(struct text *text, int64_t value);
 /* The shortest form that reads back to the same number; whole numbers without a point. */
 void text_number(struct text *text, double value);
 
+/* The length of the valid UTF-8 sequence at bytes, 0 where there is none. */
+size_t text_utf8_length(const char *bytes);
+
 /* To the nearest whole number; ours, since libm would cost every start of hvsh its loading. */
 static inline int64_t text_round(double value)
 {
