@@ -50,9 +50,10 @@ struct block_req {
 	int early;          /* a result known at once, on its way through the aio */
 };
 
+/* A request is always behind some aio operation, so that aio_drain() brings its end. */
 struct block_ops {
 	void (*submit)(struct block *block, struct block_req *req);
-	/* optional: hastens a request's end; done() comes all the same */
+	/* optional: hastens a request's end; done() comes all the same, but not within */
 	void (*cancel)(struct block *block, struct block_req *req);
 	void (*free)(struct block *block);
 };
