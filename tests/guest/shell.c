@@ -33,11 +33,11 @@ char shell_reason[200];
 static char cmdline[LINE_MAX];
 
 extern const struct command clock_commands[], mem_commands[], pci_commands[], virtio_commands[],
-	rng_commands[], disk_commands[];
+	rng_commands[], disk_commands[], hostile_commands[];
 static const struct command shell_commands[];
 static const struct command *const groups[] = {
 	shell_commands,  clock_commands, mem_commands,  pci_commands,
-	virtio_commands, rng_commands,   disk_commands,
+	virtio_commands, rng_commands,   disk_commands, hostile_commands,
 };
 #define N_GROUPS (sizeof(groups) / sizeof(groups[0]))
 
