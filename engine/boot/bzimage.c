@@ -147,7 +147,7 @@ int bzimage_load(struct gmem *mem, const struct boot_config *config, const uint8
 	const struct boot_file *kernel = config->kernel;
 	struct boot_params *zero = gmem_ptr(mem, BOOT_ZERO_PAGE, sizeof *zero);
 	struct setup_header hdr;
-	uint64_t load, end;
+	uint64_t load = 0, end = 0;
 	if (!zero)
 		return hv_fail(err, HV_FAILED, 0, "no guest memory for the zero page");
 	memcpy(&hdr, head + SETUP_HEADER, sizeof hdr);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One page of registers (layout.h) and the reset ports 0x64 and 0xcf9. The event line is level:
- * high while events wait, so that none is lost to a guest that masks it. ACPI 6.4, 4.8.3.7
- * and 5.6.9.
+ * One page of registers (layout.h) and port 0x64; port 0xcf9 comes by the PCI bus. The event line
+ * is level: high while events wait, so that none is lost to a guest that masks it.
+ * ACPI 6.4, 4.8.3.7 and 5.6.9.
  */
 #include "engine/devices/power.h"
 
@@ -25,7 +25,7 @@ struct power {
 	struct device dev;
 	const struct device_env *env;
 	struct power_events events;
-	bool on_mmio, on_kbc, on_reset;
+	bool on_mmio, on_kbc;
 	pthread_mutex_t lock; /* protects waiting, and orders the line with it */
 	uint32_t waiting;     /* LAYOUT_GED_… */
 };
@@ -79,19 +79,11 @@ static void kbc_write(void *owner, uint64_t offset, unsigned size, uint64_t valu
 		power->events.reset(power->events.ctx);
 }
 
-static void reset_write(void *owner, uint64_t offset, unsigned size, uint64_t value)
-{
-	(void)offset;
-	(void)size;
-	power_reset_port_write(owner, (uint8_t)value);
-}
-
 static const struct bus_ops kbc_ops = {port_read, kbc_write};
-static const struct bus_ops reset_ops = {port_read, reset_write};
 
-void power_reset_port_write(struct device *dev, uint8_t value)
+void power_reset_port(void *dev, uint8_t value)
 {
-	struct power *power = (struct power *)dev;
+	struct power *power = dev;
 	if (value & RESET_PORT_CPU)
 		power->events.reset(power->events.ctx);
 }
@@ -141,8 +133,6 @@ static void power_free(struct device *dev)
 		bus_remove(power->env->mmio, LAYOUT_POWER, power);
 	if (power->on_kbc)
 		bus_remove(power->env->pio, LAYOUT_PORT_KBC, power);
-	if (power->on_reset)
-		bus_remove(power->env->pio, LAYOUT_PORT_RESET, power);
 	pthread_mutex_destroy(&power->lock);
 	free(power);
 }
@@ -174,8 +164,6 @@ int power_new(struct device **out, const struct device_env *env, const struct po
 		      err);
 	if (rc == 0)
 		rc = plug(env->pio, LAYOUT_PORT_KBC, 1, &kbc_ops, power, &power->on_kbc, err);
-	if (rc == 0)
-		rc = plug(env->pio, LAYOUT_PORT_RESET, 1, &reset_ops, power, &power->on_reset, err);
 	if (rc < 0) {
 		power_free(&power->dev);
 		return rc;

@@ -6,6 +6,8 @@
 #ifndef HV_DEVICES_POWER_H
 #define HV_DEVICES_POWER_H
 
+#include <stdint.h>
+
 #include "engine/vmm/device.h"
 
 /* Called on the vCPU thread that wrote the register, without locks. */
@@ -19,7 +21,8 @@ int power_new(struct device **out, const struct device_env *env, const struct po
 	      struct hv_error *err);
 /* Any thread. */
 void power_press_button(struct device *dev);
-/* What a write to LAYOUT_PORT_RESET does, for the PCI bus, whose ports surround it. */
-void power_reset_port_write(struct device *dev, uint8_t value);
+/* A write to LAYOUT_PORT_RESET: struct pci_bus's reset_port, since that port lies among the bus's.
+ */
+void power_reset_port(void *dev, uint8_t value);
 
 #endif
