@@ -31,10 +31,11 @@ struct machine_events {
 };
 
 struct machine_config {
-	const struct spec *spec; /* borrowed; must outlive the machine */
-	struct loop *loop;       /* the main thread's; likewise */
-	int serial_fd;           /* non-blocking stream to the keeper, -1 for none; borrowed */
-	int virtio_console_fd;   /* likewise */
+	/* Borrowed, outlives the machine; the descriptors of disks and NICs are taken over. */
+	const struct spec *spec;
+	struct loop *loop;     /* the main thread's; likewise */
+	int serial_fd;         /* non-blocking stream to the keeper, -1 for none; taken over */
+	int virtio_console_fd; /* likewise */
 	struct machine_events events;
 };
 

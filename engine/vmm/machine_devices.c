@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the machine is made of: its devices, as the launch spec has them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/block/block.h"
+#include "engine/devices/ioapic.h"
+#include "engine/devices/power.h"
+#include "engine/devices/rtc.h"
+#include "engine/devices/serial.h"
+#include "engine/net/net.h"
+#include "engine/net/virtio_net.h"
+#include "engine/virtio/virtio.h"
+#include "engine/vmm/machine_priv.h"
+#include "engine/vmm/spec.h"
+
+static int put(struct machine *machine, struct device *dev, struct virtio_dev *virtio,
+	       struct hv_error *err)
+{
+	if (machine->n_devices == MACHINE_DEVICES_MAX) {
+		dev->ops->free(dev);
+		return hv_fail(err, HV_USAGE, 0, "more than %d devices", MACHINE_DEVICES_MAX);
+	}
+	machine->devices[machine->n_devices] = dev;
+	machine->virtio[machine->n_devices] = virtio;
+	machine->n_devices++;
+	return 0;
+}
+
+static int put_virtio(struct machine *machine, struct virtio_dev *virtio, struct hv_error *err)
+{
+	struct device *dev;
+	int rc = virtio_pci_new(&dev, &machine->pci, virtio, err);
+	if (rc < 0) {
+		virtio->ops->free(virtio);
+		return rc;
+	}
+	return put(machine, dev, virtio, err);
+}
+
+static void switched_off(void *ctx)
+{
+	machine_end(ctx, VMM_EXIT_POWEROFF, "switched off by the guest");
+}
+
+static void asked_for_reset(void *ctx)
+{
+	machine_end(ctx, VMM_EXIT_RESET, "reset by the guest");
+}
+
+static int add_ioapic(struct machine *machine, struct hv_error *err)
+{
+	struct ioapic_out sink = {kvm_wiring_deliver, kvm_wiring_route_pin, &machine->wiring};
+	int rc = ioapic_new(&machine->ioapic, &machine->env, &sink, err);
+	return rc < 0 ? rc : put(machine, machine->ioapic, NULL, err);
+}
+
+static int add_power(struct machine *machine, struct hv_error *err)
+{
+	struct power_events events = {switched_off, asked_for_reset, machine};
+	int rc = power_new(&machine->power, &machine->env, &events, err);
+	return rc < 0 ? rc : put(machine, machine->power, NULL, err);
+}
+
+static int add_legacy(struct machine *machine, struct hv_error *err)
+{
+	struct device *dev;
+	int rc = rtc_new(&dev, &machine->env, err);
+	if (rc == 0)
+		rc = put(machine, dev, NULL, err);
+	if (rc < 0 || machine->config.serial_fd < 0)
+		return rc;
+	rc = serial_new(&dev, &machine->env, machine->config.serial_fd, err);
+	return rc < 0 ? rc : put(machine, dev, NULL, err);
+}
+
+static int add_pci(struct machine *machine, struct hv_error *err)
+{
+	int rc = pci_bus_init(&machine->pci, &machine->env, err);
+	if (rc < 0)
+		return rc;
+	machine->pci_up = true;
+	machine->pci.reset_port = power_reset_port;
+	machine->pci.reset_ctx = machine->power;
+	return 0;
+}
+
+static int add_nic(struct machine *machine, const struct spec_nic *nic, struct hv_error *err)
+{
+	struct net_backend *backend;
+	struct virtio_dev *virtio;
+	struct net_config config = {.id = nic->id, .pairs = nic->queues, .mtu = nic->mtu};
+	memcpy(config.mac, nic->mac, sizeof config.mac);
+	int rc = nic->backend == SPEC_NET_TAP ? net_tap_new(&backend, nic->fds, nic->n_fds, err)
+					      : net_passt_new(&backend, nic->fds[0], err);
+	if (rc == 0) {
+		rc = virtio_net_new(&virtio, &machine->env, &config, backend, err);
+		if (rc < 0)
+			net_backend_free(backend);
+	}
+	if (rc == 0)
+		rc = put_virtio(machine, virtio, err);
+	return rc < 0 ? hv_within(err, "NIC \"%s\"", nic->id) : 0;
+}
+
+int machine_add_devices(struct machine *machine, struct hv_error *err)
+{
+	const struct spec *spec = machine->config.spec;
+	int rc;
+	if ((rc = add_ioapic(machine, err)) < 0 || (rc = add_power(machine, err)) < 0 ||
+	    (rc = add_legacy(machine, err)) < 0 || (rc = add_pci(machine, err)) < 0)
+		return rc;
+	for (int i = 0; i < spec->n_nics; i++) {
+		if ((rc = add_nic(machine, &spec->nics[i], err)) < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void machine_free_devices(struct machine *machine)
+{
+	while (machine->n_devices > 0) {
+		struct device *dev = machine->devices[--machine->n_devices];
+		/* what others still reach goes last: it was made first */
+		dev->ops->free(dev);
+	}
+	if (machine->pci_up)
+		pci_bus_fini(&machine->pci);
+	machine->pci_up = false;
+}
+
+struct virtio_dev *machine_virtio(struct machine *machine, const char *id)
+{
+	for (int i = 0; i < machine->n_devices; i++) {
+		if (machine->virtio[i] && strcmp(machine->virtio[i]->id, id) == 0)
+			return machine->virtio[i];
+	}
+	return NULL;
+}
+
+int machine_power_button(struct machine *machine, struct hv_error *err)
+{
+	if (machine->state != MACHINE_RUNNING)
+		return hv_fail(err, HV_CONFLICT, 0, "the machine does not run");
+	power_press_button(machine->power);
+	return 0;
+}
