@@ -8,6 +8,9 @@
 #include "engine/devices/power.h"
 #include "engine/devices/rtc.h"
 #include "engine/devices/serial.h"
+#include "engine/devices/virtio_balloon.h"
+#include "engine/devices/virtio_console.h"
+#include "engine/devices/virtio_rng.h"
 #include "engine/net/net.h"
 #include "engine/net/virtio_net.h"
 #include "engine/virtio/virtio.h"
@@ -85,6 +88,23 @@ static int add_pci(struct machine *machine, struct hv_error *err)
 	return 0;
 }
 
+static int add_small(struct machine *machine, struct hv_error *err)
+{
+	const struct spec *spec = machine->config.spec;
+	struct virtio_dev *virtio;
+	int rc = 0;
+	if (spec->rng && (rc = virtio_rng_new(&virtio, &machine->env, "rng0", err)) == 0)
+		rc = put_virtio(machine, virtio, err);
+	if (rc == 0 && spec->balloon &&
+	    (rc = virtio_balloon_new(&virtio, &machine->env, "balloon0", err)) == 0)
+		rc = put_virtio(machine, virtio, err);
+	if (rc == 0 && spec->virtio_console &&
+	    (rc = virtio_console_new(&virtio, &machine->env, "console0",
+				     machine->config.virtio_console_fd, err)) == 0)
+		rc = put_virtio(machine, virtio, err);
+	return rc;
+}
+
 static int add_nic(struct machine *machine, const struct spec_nic *nic, struct hv_error *err)
 {
 	struct net_backend *backend;
@@ -114,7 +134,7 @@ int machine_add_devices(struct machine *machine, struct hv_error *err)
 		if ((rc = add_nic(machine, &spec->nics[i], err)) < 0)
 			return rc;
 	}
-	return 0;
+	return add_small(machine, err);
 }
 
 void machine_free_devices(struct machine *machine)
