@@ -4,6 +4,8 @@
 #ifndef HV_TESTS_FAKE_NET_H
 #define HV_TESTS_FAKE_NET_H
 
+#include <stdint.h>
+
 #include "engine/net/net.h"
 
 struct fake_net {
