@@ -173,13 +173,14 @@ static void serve_stats(struct virtio_balloon *balloon, struct vq *vq)
 	struct iovec iov[PARTS_MAX];
 	struct vq_chain chain;
 	/* a driver with two buffers out gets the older back */
-	while (loop_queues_next(&balloon->dev, vq, &chain, iov, PARTS_MAX)) {
+	if (loop_queues_next(&balloon->dev, vq, &chain, iov, PARTS_MAX)) {
 		release_stats(balloon);
 		take_stats(balloon, &chain);
 		balloon->stats_chain = (struct vq_chain){.head = chain.head};
 		balloon->stats_held = true;
 	}
-	vq_want_kicks(vq, true);
+	if (vq_want_kicks(vq, true))
+		loop_queues_again(vq);
 }
 
 static void serve(struct virtio_dev *dev, struct vq *vq)
