@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/block/block.h"
+#include "engine/block/virtio_scsi.h"
 #include "engine/devices/ioapic.h"
 #include "engine/devices/power.h"
 #include "engine/devices/rtc.h"
@@ -105,6 +106,40 @@ static int add_small(struct machine *machine, struct hv_error *err)
 	return rc;
 }
 
+static int add_disk(struct virtio_dev *scsi, const struct spec_disk *disk, struct hv_error *err)
+{
+	struct scsi_disk_config config = {0};
+	struct block *backend;
+	if (strcmp(disk->format, "raw") != 0)
+		return hv_fail(err, HV_USAGE, 0, "disk \"%s\": no format \"%s\"", disk->id,
+			       disk->format);
+	snprintf(config.id, sizeof config.id, "%s", disk->id);
+	snprintf(config.serial, sizeof config.serial, "%s", disk->serial);
+	int rc = block_raw_new(&backend, disk->fd, disk->read_only, err);
+	if (rc == 0) {
+		rc = virtio_scsi_add(scsi, disk->target, disk->lun, backend, &config, err);
+		if (rc < 0)
+			block_free(backend);
+	}
+	return rc < 0 ? hv_within(err, "disk \"%s\"", disk->id) : 0;
+}
+
+/* The controller is there without disks too: they may be added while the VM runs. */
+static int add_disks(struct machine *machine, struct hv_error *err)
+{
+	const struct spec *spec = machine->config.spec;
+	struct virtio_dev *scsi;
+	int rc = virtio_scsi_new(&scsi, &machine->env, "scsi0", spec->cpus.count, err);
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < spec->n_disks && rc == 0; i++)
+		rc = add_disk(scsi, &spec->disks[i], err);
+	if (rc == 0)
+		return put_virtio(machine, scsi, err);
+	scsi->ops->free(scsi);
+	return rc;
+}
+
 static int add_nic(struct machine *machine, const struct spec_nic *nic, struct hv_error *err)
 {
 	struct net_backend *backend;
@@ -129,6 +164,8 @@ int machine_add_devices(struct machine *machine, struct hv_error *err)
 	int rc;
 	if ((rc = add_ioapic(machine, err)) < 0 || (rc = add_power(machine, err)) < 0 ||
 	    (rc = add_legacy(machine, err)) < 0 || (rc = add_pci(machine, err)) < 0)
+		return rc;
+	if ((rc = add_disks(machine, err)) < 0)
 		return rc;
 	for (int i = 0; i < spec->n_nics; i++) {
 		if ((rc = add_nic(machine, &spec->nics[i], err)) < 0)
