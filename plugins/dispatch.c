@@ -210,7 +210,7 @@ int hv_call_do(struct hv_call *call, const struct hv_kind *kind, const char *hos
 int hv_call_set(struct hv_call *call, const struct hv_object *target,
 		const struct hv_object *changes, struct hv_error *err)
 {
-	int rc = call->what_if ? hv_model_check_set(target, changes, err)
+	int rc = call->what_if ? hv_model_check_set(call->model, target, changes, err)
 			       : hv_model_set(call->model, target, changes, err);
 	if (rc == 0)
 		say_change(running_of(call), "edit", target->kind, target, changes);

@@ -147,8 +147,8 @@ static int check_settable(struct hv_model *model, const struct hv_object *target
 	return hint_way(target, state, at_rest, err);
 }
 
-int hv_model_set(struct hv_model *model, const struct hv_object *target,
-		 const struct hv_object *changes, struct hv_error *err)
+int hv_model_check_set(struct hv_model *model, const struct hv_object *target,
+		       const struct hv_object *changes, struct hv_error *err)
 {
 	bool any = false;
 	for (size_t i = 0; i < changes->n_values; i++) {
@@ -161,10 +161,17 @@ int hv_model_set(struct hv_model *model, const struct hv_object *target,
 		if (rc < 0)
 			return rc;
 	}
-	if (!any)
-		return hv_fail(err, HV_USAGE, 0, "nothing to set");
+	return any ? 0 : hv_fail(err, HV_USAGE, 0, "nothing to set");
+}
+
+int hv_model_set(struct hv_model *model, const struct hv_object *target,
+		 const struct hv_object *changes, struct hv_error *err)
+{
+	int rc = hv_model_check_set(model, target, changes, err);
+	if (rc < 0)
+		return rc;
 	struct hv_host *host = host_of(model, target, NULL, err);
-	int rc = host ? host_open(host, err) : -HV_NOT_FOUND;
+	rc = host ? host_open(host, err) : -HV_NOT_FOUND;
 	if (rc < 0)
 		return rc;
 	if (!host->ops->set)

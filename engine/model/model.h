@@ -86,8 +86,8 @@ HV_PUBLIC int hv_select(struct hv_model *model, const struct hv_kind *kind, cons
 HV_PUBLIC int hv_model_set(struct hv_model *model, const struct hv_object *target,
 			   const struct hv_object *changes, struct hv_error *err);
 /* The checks of hv_model_set() alone. */
-HV_PUBLIC int hv_model_check_set(const struct hv_object *target, const struct hv_object *changes,
-				 struct hv_error *err);
+HV_PUBLIC int hv_model_check_set(struct hv_model *model, const struct hv_object *target,
+				 const struct hv_object *changes, struct hv_error *err);
 /* job NULL: wait for the end, without a limit. host: where to create, NULL for the current one. */
 HV_PUBLIC int hv_model_call(struct hv_model *model, const struct hv_kind *kind, const char *host,
 			    const struct hv_object *target, const struct hv_method *method,

@@ -18,7 +18,7 @@
 
 struct engine {
 	struct hv_paths paths;
-	char definitions[PATH_MAX]; /* folder of NAME.yaml */
+	char definitions[PATH_MAX - 256]; /* folder of NAME.yaml */
 	char host_name[64];
 	int watch_fd;		   /* inotify, -1 before the first watch */
 	struct engine_watch *watch; /* events.c */

@@ -127,8 +127,8 @@ static int read_file(const char *path, char **text, size_t *len, struct hv_error
 
 int store_load(struct engine *engine, const char *name, struct hv_object **out, struct hv_error *err)
 {
-	char path[PATH_MAX], *text;
-	size_t len;
+	char path[PATH_MAX], *text = NULL;
+	size_t len = 0;
 	struct stat st;
 	*out = NULL;
 	int rc = store_check_name(name, err);
