@@ -205,7 +205,7 @@ int hv_client_call(struct hv_client *client, const char *method, json_t *args, c
 	json_decref(request);
 	if (ret < 0)
 		return hv_within(err, "vm \"%s\"", client->name);
-	json_t *reply;
+	json_t *reply = NULL;
 	if ((ret = await_reply(client, id, &reply, deadline, method, err)) < 0)
 		return ret;
 	json_t *error = json_object_get(reply, "error");

@@ -138,9 +138,11 @@ static int write_spec(struct launching *l, struct hv_error *err)
 		ret = hv_fail(err, HV_FAILED, ENOMEM, "vm \"%s\"", l->what->name);
 	} else {
 		l->spec_fd = memfd_create("hvsh-spec", MFD_CLOEXEC);
-		if (l->spec_fd < 0 || json_dumpfd(spec, l->spec_fd, JSON_COMPACT) < 0)
+		if (l->spec_fd < 0)
 			ret = hv_fail(err, HV_FAILED, errno, "vm \"%s\": launch spec",
 				      l->what->name);
+		else
+			ret = wire_write(l->spec_fd, spec, err);
 	}
 	json_decref(spec);
 	return ret;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define READ_STEP 4096
+#define WIRE_WRITE_MAX (1 << 20)
 
 void wire_init(struct wire *wire, int fd)
 {
@@ -172,20 +173,42 @@ static int send_all(int fd, const char *bytes, size_t len, const int *fds, int n
 	return 0;
 }
 
+/* The message as one line, *len bytes with its newline; the caller frees it. */
+static char *make_line(const json_t *message, size_t max, size_t *len, struct hv_error *err)
+{
+	*len = message ? json_dumpb(message, NULL, 0, JSON_COMPACT) : 0;
+	char *line = *len && *len < max ? malloc(*len + 1) : NULL;
+	if (!line) {
+		hv_fail(err, HV_LIMIT, 0, "control protocol: a message is too long");
+		return NULL;
+	}
+	json_dumpb(message, line, *len, JSON_COMPACT);
+	line[(*len)++] = '\n';
+	return line;
+}
+
 int wire_send(int fd, const json_t *message, const int *fds, int n_fds, int timeout_ms,
 	      struct hv_error *err)
 {
 	if (n_fds > WIRE_FDS_MAX)
 		return hv_fail(err, HV_LIMIT, 0, "too many descriptors for one message");
-	size_t len = json_dumpb(message, NULL, 0, JSON_COMPACT);
-	if (!message || len == 0 || len >= PROTOCOL_LINE_MAX)
-		return hv_fail(err, HV_LIMIT, 0, "control protocol: a message is too long");
-	char *line = malloc(len + 1);
+	size_t len;
+	char *line = make_line(message, PROTOCOL_LINE_MAX, &len, err);
 	if (!line)
-		return hv_fail(err, HV_FAILED, ENOMEM, "control protocol");
-	json_dumpb(message, line, len, JSON_COMPACT);
-	line[len] = '\n';
-	int ret = send_all(fd, line, len + 1, fds, n_fds, timeout_ms, err);
+		return -HV_LIMIT;
+	int ret = send_all(fd, line, len, fds, n_fds, timeout_ms, err);
+	free(line);
+	return ret;
+}
+
+int wire_write(int fd, const json_t *message, struct hv_error *err)
+{
+	size_t len;
+	char *line = make_line(message, WIRE_WRITE_MAX, &len, err);
+	if (!line)
+		return -HV_LIMIT;
+	ssize_t n = write(fd, line, len);
+	int ret = n == (ssize_t)len ? 0 : hv_fail(err, HV_FAILED, n < 0 ? errno : 0, "short write");
 	free(line);
 	return ret;
 }

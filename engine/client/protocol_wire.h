@@ -48,6 +48,9 @@ int wire_take_fd(struct wire *wire);
 int wire_send(int fd, const json_t *message, const int *fds, int n_fds, int timeout_ms,
 	      struct hv_error *err);
 
+/* One line into a file or a pipe, by one write. */
+int wire_write(int fd, const json_t *message, struct hv_error *err);
+
 /* The error object of a reply, and back. */
 json_t *wire_error(const struct hv_error *err);
 void wire_error_parse(const json_t *object, struct hv_error *err);

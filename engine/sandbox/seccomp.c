@@ -2,7 +2,7 @@
 /*
  * Putting the generated filters on, and what happens to a call that they refuse. They trap instead
  * of killing at once, because a trap can say which call it was; the handler then dies of the same
- * signal. The process cannot take the handler away: rt_sigaction is not on any list.
+ * signal. The process cannot take the handler away: no list lets rt_sigaction have SIGSYS.
  */
 #include "engine/sandbox/seccomp.h"
 

@@ -8,8 +8,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include "engine/sandbox/sandbox.h"
+#include "engine/vmm/exit.h"
+#include "engine/vmm/log.h"
 #include "engine/vmm/loop.h"
 
 #define STACK_BYTES (64 * 1024)
@@ -39,6 +43,13 @@ static void call_ready(struct loop_source *source, uint32_t epoll_events)
 static void *iothread_main(void *arg)
 {
 	struct iothread *thread = arg;
+	struct hv_error err;
+	/* by the thread itself: for another one libc would open a file of /proc */
+	prctl(PR_SET_NAME, thread->name);
+	if (sandbox_enter_thread(SANDBOX_IO, &err) < 0) {
+		vmm_log("%s: %s", thread->name, err.message);
+		_exit(VMM_EXIT_INTERNAL); /* not one byte of a guest's without the filter */
+	}
 	loop_run(&thread->loop);
 	return NULL;
 }
@@ -49,6 +60,7 @@ static int spawn(struct iothread *thread)
 	pthread_attr_t attr;
 	sigset_t all, old;
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS); /* the sandbox's */
 	pthread_attr_init(&attr);
 	size_t stack = STACK_BYTES;
 	if (stack < (size_t)PTHREAD_STACK_MIN)
@@ -65,6 +77,7 @@ int iothread_start(struct iothread *thread, const char *name, struct hv_error *e
 {
 	memset(thread, 0, sizeof *thread);
 	thread->call_fd = -1;
+	snprintf(thread->name, sizeof thread->name, "%s", name);
 	pthread_mutex_init(&thread->call_lock, NULL);
 	pthread_cond_init(&thread->call_cond, NULL);
 	int rc = loop_init(&thread->loop, err);
@@ -85,7 +98,6 @@ int iothread_start(struct iothread *thread, const char *name, struct hv_error *e
 		goto fail;
 	}
 	thread->running = true;
-	pthread_setname_np(thread->thread, name);
 	return 0;
 fail:
 	if (thread->call_fd >= 0)

@@ -39,10 +39,8 @@ static void tell_launcher(struct keeper *k, const struct hv_error *err)
 	if (k->launch_fd < 0)
 		return;
 	json_t *word = err ? json_pack("{s:o}", "error", wire_error(err)) : json_object();
-	char *line = json_dumps(word, JSON_COMPACT);
-	if (line && write(k->launch_fd, line, strlen(line)) >= 0)
-		(void)!write(k->launch_fd, "\n", 1);
-	free(line);
+	struct hv_error ignored;
+	wire_write(k->launch_fd, word, &ignored);
 	json_decref(word);
 	close(k->launch_fd);
 	k->launch_fd = -1;
@@ -290,25 +288,15 @@ static bool wants_restart(struct keeper *k, int exit_status, int *delay_s)
 	return true;
 }
 
-/* A first start that failed is told to hvsh in the child's own words. */
-static void fail_launch(struct keeper *k)
-{
-	struct hv_error err = k->reason;
-	if (!err.code || !*err.message) {
-		hv_fail(&err, HV_FAILED, 0, "vm \"%s\": %s", k->name, k->end.message);
-		hv_hint(&err, "see its log");
-	}
-	tell_launcher(k, &err);
-}
-
-static void finish(struct keeper *k, bool crashed)
+/* why: what a hvsh that still waits is told; by then files and status are in order. */
+static void finish(struct keeper *k, bool crashed, const struct hv_error *why)
 {
 	keeper_passt_stop(k);
-	tell_launcher(k, NULL); /* the guest ran, if only shortly */
 	unlinkat(k->dir_fd, "control.sock", 0);
 	unlinkat(k->dir_fd, "keeper.sock", 0);
 	enter_state(k, crashed ? KEEPER_CRASHED : KEEPER_STOPPED);
 	keeper_server_kill_done(k);
+	tell_launcher(k, why);
 	k->over = true;
 }
 
@@ -346,9 +334,12 @@ static void child_ended(struct keeper *k)
 		return;
 	}
 	bool first = k->restarts == 0 && k->resets == 0;
-	if (!ran)
-		fail_launch(k);
-	finish(k, exit_status != VMM_EXIT_POWEROFF && !k->kill_asked && !(first && !ran));
+	struct hv_error why = k->reason; /* a failed start is told in the child's own words */
+	if (!why.code || !*why.message) {
+		hv_fail(&why, HV_FAILED, 0, "vm \"%s\": %s", k->name, k->end.message);
+		hv_hint(&why, "see its log");
+	}
+	finish(k, exit_status != VMM_EXIT_POWEROFF && !k->kill_asked && !(first && !ran), &why);
 }
 
 static void restart(struct keeper *k)
@@ -363,7 +354,7 @@ static void restart(struct keeper *k)
 		return;
 	vmm_log("keeper: cannot restart: %s", err.message);
 	set_end(k, "start-failed", "%s", err.message);
-	finish(k, true);
+	finish(k, true, &err);
 }
 
 /* A kill while no child runs (it waits for its restart) ends the VM there. */
@@ -373,7 +364,7 @@ static bool killed_between(struct keeper *k)
 		return false;
 	set_end(k, "killed", "killed by the operator");
 	k->end.at = keeper_wall();
-	finish(k, false);
+	finish(k, false, NULL);
 	return true;
 }
 
@@ -464,8 +455,7 @@ int keeper_run(struct spec *spec, int spec_fd, int launch_fd,
 	keeper_console_init(&k);
 	if (ret < 0) {
 		set_end(&k, "start-failed", "%s", err.message);
-		tell_launcher(&k, &err);
-		finish(&k, false);
+		finish(&k, false, &err);
 		return 1;
 	}
 	keeper_status_write(&k);

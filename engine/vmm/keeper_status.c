@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,7 +57,11 @@ void keeper_status_write(struct keeper *k)
 {
 	json_t *status = keeper_status_json(k);
 	int fd = openat(k->dir_fd, ".status.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool written = fd >= 0 && status && json_dumpfd(status, fd, JSON_COMPACT) == 0;
+	/* not json_dumpfd(), which writes every token on its own */
+	char *text = status ? json_dumps(status, JSON_COMPACT) : NULL;
+	size_t len = text ? strlen(text) : 0;
+	bool written = fd >= 0 && text && write(fd, text, len) == (ssize_t)len;
+	free(text);
 	if (fd >= 0)
 		close(fd);
 	json_decref(status);

@@ -46,6 +46,7 @@ void loop_stop(struct loop *loop); /* from any thread, and from a signal handler
 struct iothread {
 	struct loop loop;
 	pthread_t thread;
+	char name[16];
 	bool running;
 	int call_fd; /* eventfd */
 	struct loop_source call_source;

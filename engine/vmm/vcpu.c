@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "engine/sandbox/sandbox.h"
@@ -89,6 +90,10 @@ static int make_all(struct vcpus *vcpus, struct kvm_cpuid2 *cpuid, struct hv_err
 
 int vcpus_init(struct vcpus *vcpus, const struct vcpus_config *config, struct hv_error *err)
 {
+	/* without SA_RESTART: it must interrupt; here, since the sandbox lets nobody change it
+	 * later */
+	struct sigaction action = {.sa_handler = kicked};
+	sigaction(KICK_SIGNAL, &action, NULL);
 	memset(vcpus, 0, sizeof *vcpus);
 	vcpus->config = *config;
 	pthread_mutex_init(&vcpus->lock, NULL);
@@ -149,6 +154,9 @@ static void *vcpu_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
 	struct hv_error err;
+	char name[16];
+	snprintf(name, sizeof name, "vcpu%d", vcpu->index);
+	prctl(PR_SET_NAME, name);
 	/* not before all are made: a vCPU that ends the guest kicks the others */
 	pthread_mutex_lock(&vcpu->set->lock);
 	pthread_mutex_unlock(&vcpu->set->lock);
@@ -175,6 +183,7 @@ static int spawn(struct vcpu *vcpu, struct hv_error *err)
 	sigset_t mask, old;
 	sigfillset(&mask);
 	sigdelset(&mask, KICK_SIGNAL);
+	sigdelset(&mask, SIGSYS); /* the sandbox's: blocked, it could not say which call it was */
 	pthread_attr_init(&attr);
 	size_t stack = STACK_BYTES;
 	if (stack < (size_t)PTHREAD_STACK_MIN)
@@ -198,18 +207,12 @@ static int spawn(struct vcpu *vcpu, struct hv_error *err)
 					 vcpu->pin);
 	}
 	vcpu->started = true;
-	char name[16];
-	snprintf(name, sizeof name, "vcpu%d", vcpu->index);
-	pthread_setname_np(vcpu->thread, name);
 	return 0;
 }
 
 int vcpus_start(struct vcpus *vcpus, struct hv_error *err)
 {
-	struct sigaction action = {.sa_handler =
-					   kicked}; /* without SA_RESTART: it must interrupt */
 	int rc = 0;
-	sigaction(KICK_SIGNAL, &action, NULL);
 	pthread_mutex_lock(&vcpus->lock);
 	for (int i = 0; rc == 0 && i < vcpus->n; i++)
 		rc = spawn(&vcpus->list[i], err);

@@ -134,6 +134,11 @@ static void allow_threads(scmp_filter_ctx ctx)
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 			       SCMP_A0(SCMP_CMP_MASKED_EQ, flags, flags)),
 	      "clone");
+	/* with the first thread libc takes its two internal signals, and no other may be taken */
+	for (scmp_datum_t number = 32; number <= 33; number++)
+		check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(rt_sigaction), 1,
+				       SCMP_A0(SCMP_CMP_EQ, number)),
+		      "rt_sigaction");
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 			       SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)),
 	      "prctl");
