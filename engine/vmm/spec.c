@@ -462,8 +462,11 @@ int spec_parse(struct spec *spec, const char *json, size_t len, struct hv_error 
 	spec_init(spec);
 	/* jansson would open /dev/urandom for its hash seed; the kernel gave us random bytes
 	 * already */
-	const size_t *random = (const size_t *)getauxval(AT_RANDOM); /* NOLINT: an address */
-	json_object_seed(random ? *random | 1 : 1);
+	const void *random = (const void *)getauxval(AT_RANDOM); /* NOLINT: an address, unaligned */
+	size_t seed = 0;
+	if (random)
+		memcpy(&seed, random, sizeof seed);
+	json_object_seed(seed | 1);
 	json_error_t why;
 	json_t *root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &why);
 	if (!root)
