@@ -12,6 +12,7 @@
 #include "tests/guest/clock.h"
 #include "tests/guest/io.h"
 #include "tests/guest/mem.h"
+#include "tests/guest/net.h"
 #include "tests/guest/shell.h"
 #include "tests/guest/text.h"
 
@@ -151,6 +152,7 @@ static void other_main(int cpu)
 	for (;;) {
 		uint32_t seen = irq_any;
 		serve_mailbox(cpu);
+		net_serve(cpu);
 		cpu_wait(&irq_any, seen);
 	}
 }

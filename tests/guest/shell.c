@@ -16,6 +16,7 @@
 #include "tests/guest/cpu.h"
 #include "tests/guest/io.h"
 #include "tests/guest/mem.h"
+#include "tests/guest/net.h"
 #include "tests/guest/scsi.h"
 #include "tests/guest/serial.h"
 #include "tests/guest/text.h"
@@ -33,11 +34,11 @@ char shell_reason[200];
 static char cmdline[LINE_MAX];
 
 extern const struct command clock_commands[], mem_commands[], pci_commands[], virtio_commands[],
-	rng_commands[], disk_commands[], hostile_commands[];
+	rng_commands[], disk_commands[], hostile_commands[], net_commands[];
 static const struct command shell_commands[];
 static const struct command *const groups[] = {
-	shell_commands,  clock_commands, mem_commands,  pci_commands,
-	virtio_commands, rng_commands,   disk_commands, hostile_commands,
+	shell_commands, clock_commands, mem_commands,     pci_commands, virtio_commands,
+	rng_commands,   disk_commands,  hostile_commands, net_commands,
 };
 #define N_GROUPS (sizeof(groups) / sizeof(groups[0]))
 
@@ -226,6 +227,7 @@ static void serve(void)
 {
 	serial_service();
 	scsi_serve();
+	net_serve(0);
 	if (acpi_power_button()) {
 		print("\nhvsh-guest: power button\n");
 		acpi_power_off();

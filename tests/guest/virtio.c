@@ -86,9 +86,17 @@ static void find_structures(struct virtio *v)
 	v->msix_table.offset = table & ~7u;
 }
 
+/* Some devices count anew when features are agreed on. */
+static void count_queues(struct virtio *v)
+{
+	v->n_queues = mmio_read16(virtio_common(v) + COMMON_NUM_QUEUES);
+	if (v->n_queues > VIRTIO_QUEUES_MAX)
+		v->n_queues = VIRTIO_QUEUES_MAX;
+}
+
 static void take_vectors(struct virtio *v)
 {
-	unsigned n = v->n_queues + 1;
+	unsigned n = v->n_msix;
 
 	if (next_vector + n > LAST_VECTOR + 1)
 		n = LAST_VECTOR + 1 - next_vector; /* the rest share the last */
@@ -116,9 +124,7 @@ int virtio_probe(void)
 		find_structures(v);
 		if (v->common.len < COMMON_LEN)
 			continue;
-		v->n_queues = mmio_read16(virtio_common(v) + COMMON_NUM_QUEUES);
-		if (v->n_queues > VIRTIO_QUEUES_MAX)
-			v->n_queues = VIRTIO_QUEUES_MAX;
+		count_queues(v);
 		take_vectors(v);
 		n_devices++;
 	}
@@ -219,6 +225,7 @@ int virtio_begin(struct virtio *v, uint64_t wanted)
 	if (!(virtio_status(v) & STATUS_FEATURES_OK))
 		return fail("%s%d: refuses features %lx", virtio_type_name(v->type), v->index,
 			    v->features);
+	count_queues(v);
 	enable_msix(v);
 	return 0;
 }
