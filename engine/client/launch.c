@@ -29,6 +29,7 @@
 
 #define TIMEOUT_MS 10000
 #define LOG_MAX (1 << 20)
+#define LEAVING_MS 1000
 
 /* Our own descriptors for one launch; all CLOEXEC, -1 when not open. */
 struct launching {
@@ -60,6 +61,23 @@ static void launching_fini(struct launching *l)
 	close_fd(&l->lock_fd);
 }
 
+/* A keeper that has removed its socket is leaving: its lock is worth a short wait. */
+static int take_lock(struct launching *l, struct hv_error *err)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	for (int tries = 0;; tries++) {
+		struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+		if (fcntl(l->lock_fd, F_OFD_SETLK, &lock) == 0)
+			return 0;
+		if (errno != EAGAIN && errno != EACCES)
+			return hv_fail(err, HV_FAILED, errno, "vm \"%s\": lock", l->what->name);
+		if (tries == LEAVING_MS || faccessat(l->dir_fd, "keeper.sock", F_OK, 0) == 0)
+			return hv_fail(err, HV_CONFLICT, 0, "vm \"%s\" is running already",
+				       l->what->name);
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int lock_vm(struct launching *l, struct hv_error *err)
 {
 	const struct hv_launch *what = l->what;
@@ -74,12 +92,8 @@ static int lock_vm(struct launching *l, struct hv_error *err)
 	if (l->lock_fd < 0)
 		return hv_fail(err, errno == EACCES ? HV_DENIED : HV_FAILED, errno,
 			       "vm \"%s\": lock", what->name);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	if (fcntl(l->lock_fd, F_OFD_SETLK, &lock) < 0) {
-		if (errno != EAGAIN && errno != EACCES)
-			return hv_fail(err, HV_FAILED, errno, "vm \"%s\": lock", what->name);
-		return hv_fail(err, HV_CONFLICT, 0, "vm \"%s\" is running already", what->name);
-	}
+	if ((ret = take_lock(l, err)) < 0)
+		return ret;
 	/* what a killed keeper left, now that nobody else can be using it; without a status and
 	 * with the lock held the VM is starting */
 	unlinkat(l->dir_fd, "control.sock", 0);
