@@ -92,7 +92,8 @@ static const struct {
 static bool is_text(const uint8_t *head, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (head[i] < 0x20 && head[i] != '\n' && head[i] != '\t' && head[i] != '\r')
+		if (head[i] == 0x7f ||
+		    (head[i] < 0x20 && head[i] != '\n' && head[i] != '\t' && head[i] != '\r'))
 			return false;
 	}
 	return len > 0;
