@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Results for programs: JSON and YAML with raw units, CSV (RFC 4180), addresses alone. */
+/* Results for programs: JSON, YAML and CSV (RFC 4180) with raw units, addresses alone. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +69,7 @@ static int nothing(struct output *output, struct hv_error *err)
 
 static int yaml_row(struct output *output, const struct hv_object *obj, struct hv_error *err)
 {
-	char *text = as_text(output, obj, hv_object_to_yaml);
+	char *text = as_text(output, obj, hv_object_to_yaml_raw);
 	if (!text)
 		return hv_fail(err, HV_FAILED, 0, "out of memory");
 	const char *lead = output->one ? "" : "- ";
@@ -123,13 +123,13 @@ static int csv_row(struct output *output, const struct hv_object *obj, struct hv
 	for (size_t i = 0; i < output->n_columns; i++) {
 		char small[256], *text = small;
 		size_t column = output->columns[i];
-		size_t need = hv_value_format(&obj->values[column], &obj->props[column], HV_EXACT, small,
-					      sizeof small);
+		size_t need = hv_value_format(&obj->values[column], &obj->props[column], HV_RAW,
+					      small, sizeof small);
 		if (need >= sizeof small) {
 			text = malloc(need + 1);
 			if (!text)
 				return hv_fail(err, HV_FAILED, 0, "out of memory");
-			hv_value_format(&obj->values[column], &obj->props[column], HV_EXACT, text,
+			hv_value_format(&obj->values[column], &obj->props[column], HV_RAW, text,
 					need + 1);
 		}
 		put_csv(output->out, text);

@@ -94,7 +94,8 @@ HV_PUBLIC int hv_value_parse(struct hv_value *value, const struct hv_prop *prop,
 			     struct hv_error *err);
 enum hv_style {
 	HV_HUMAN, /* 4G, 3d 2h, 61% */
-	HV_EXACT, /* parses back to the same value */
+	HV_EXACT, /* parses back to the same value; as people write it: 1536M, 60s, yes */
+	HV_RAW,	  /* likewise, for programs: bytes, seconds, true */
 };
 /* Into buf, always ended; returns the length that the whole text needs. Absent gives "", unknown
  * "unknown". */
@@ -110,7 +111,8 @@ HV_PUBLIC void hv_value_clear(struct hv_value *value, const struct hv_prop *prop
 HV_PUBLIC char *hv_object_to_json(const struct hv_object *obj);
 HV_PUBLIC struct hv_object *hv_object_from_json(const struct hv_kind *kind, const char *text, size_t len,
 						struct hv_error *err);
-HV_PUBLIC char *hv_object_to_yaml(const struct hv_object *obj);
+HV_PUBLIC char *hv_object_to_yaml(const struct hv_object *obj);	    /* values as HV_EXACT */
+HV_PUBLIC char *hv_object_to_yaml_raw(const struct hv_object *obj); /* as HV_RAW */
 HV_PUBLIC struct hv_object *hv_object_from_yaml(const struct hv_kind *kind, const char *text, size_t len,
 						const char *source_name, struct hv_error *err);
 

@@ -143,11 +143,11 @@ static void format_members(struct text *text, const struct hv_object *obj)
 static void format_element(struct text *text, const struct hv_list *list, size_t i,
 			   const struct hv_prop *prop, enum hv_style style)
 {
-	if (prop->of && style == HV_EXACT)
+	if (prop->of && style != HV_HUMAN)
 		format_members(text, list->objects[i]);
 	else if (prop->of)
 		format_clean(text, hv_object_name(list->objects[i]) ?: "?");
-	else if (style == HV_EXACT)
+	else if (style != HV_HUMAN)
 		add_escaped(text, list->strings[i]);
 	else
 		format_clean(text, list->strings[i]);
@@ -158,14 +158,37 @@ static void format_list(struct text *text, const struct hv_list *list, const str
 {
 	for (size_t i = 0; i < list->n; i++) {
 		if (i > 0)
-			text_char(text, prop->of && style == HV_EXACT ? ';' : ',');
+			text_char(text, prop->of && style != HV_HUMAN ? ';' : ',');
 		format_element(text, list, i, prop, style);
+	}
+}
+
+/* The numbers alone. false: there is none, the exact form serves. */
+static bool format_raw(struct text *text, const struct hv_value *value, const struct hv_prop *prop)
+{
+	switch (prop->type) {
+	case HV_SIZE:
+	case HV_TIME:
+		text_int(text, value->integer);
+		return true;
+	case HV_DURATION:
+	case HV_RATE:
+	case HV_PERCENT:
+		text_number(text, value->number);
+		return true;
+	case HV_BOOL:
+		text_str(text, value->integer ? "true" : "false");
+		return true;
+	default:
+		return false;
 	}
 }
 
 static void format_value(struct text *text, const struct hv_value *value,
 			 const struct hv_prop *prop, enum hv_style style)
 {
+	if (style == HV_RAW && format_raw(text, value, prop))
+		return;
 	switch (prop->type) {
 	case HV_INT:
 		text_int(text, value->integer);
@@ -202,7 +225,7 @@ static void format_value(struct text *text, const struct hv_value *value,
 		format_list(text, &value->list, prop, style);
 		break;
 	default:
-		if (style == HV_EXACT)
+		if (style != HV_HUMAN)
 			text_str(text, value->string);
 		else
 			format_clean(text, value->string);

@@ -168,6 +168,17 @@ static void exact_text_parses_back(void **state)
 		expect_text(texts[i][0], texts[i][1], HV_EXACT, texts[i][1]);
 }
 
+static void raw_text_is_plain_numbers(void **state)
+{
+	(void)state;
+	expect_text("size", "1536M", HV_RAW, "1610612736");
+	expect_text("time", "1h30m", HV_RAW, "5400");
+	expect_text("share", "61.4%", HV_RAW, "61.4");
+	expect_text("flag", "yes", HV_RAW, "true");
+	expect_text("when", "2026-11-23T04:05:06Z", HV_RAW, "1795406706");
+	expect_text("labels", "a,b", HV_RAW, "a,b");
+}
+
 static void objects_are_written_short(void **state)
 {
 	(void)state;
@@ -308,6 +319,7 @@ int main(void)
 		cmocka_unit_test(words_are_checked_with_the_nearest_as_hint),
 		cmocka_unit_test(people_read_round_values),
 		cmocka_unit_test(exact_text_parses_back),
+		cmocka_unit_test(raw_text_is_plain_numbers),
 		cmocka_unit_test(objects_are_written_short),
 		cmocka_unit_test(text_is_cut_off_at_the_buffers_end),
 		cmocka_unit_test(values_have_an_order),

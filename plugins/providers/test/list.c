@@ -72,7 +72,7 @@ static void fill_cpu_percent(const struct test_vm *vm, struct hv_value *value)
 static void fill_uptime(const struct test_vm *vm, struct hv_value *value)
 {
 	if (lives(vm))
-		set_number(value, run_time(vm));
+		set_number(value, (double)(int64_t)(run_time(vm) * 1000) / 1000);
 }
 
 static void fill_started(const struct test_vm *vm, struct hv_value *value)
