@@ -45,7 +45,9 @@ struct hv_provider_ops {
 	int (*call)(void *data, const struct hv_kind *kind, const struct hv_object *target,
 		    const struct hv_method *method, const struct hv_object *args,
 		    struct hv_job *job, struct hv_error *err);
-	/* optional: a bidirectional stream (a VM's console). *fd is the caller's to close. */
+	/* optional: a bidirectional stream, *fd being the caller's to close. channel: a console's name
+	 * ("serial0"), with ":take" behind it to take the keyboard from whoever has it, with ":log" for
+	 * what it has written until now, which ends. */
 	int (*stream)(void *data, const struct hv_object *target, const char *channel, bool read_only,
 		      int *fd, struct hv_error *err);
 	/* optional: a descriptor that polls readable when events wait, and their reading as objects of

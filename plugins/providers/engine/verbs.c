@@ -485,27 +485,57 @@ int verbs_call(struct engine *engine, const struct hv_kind *kind, const struct h
 
 /* ---- consoles -------------------------------------------------------------------------------- */
 
+#define SCROLLBACK (64 << 10)
+
+static int open_log(struct engine *engine, const char *name, const char *console, int *fd,
+		    struct hv_error *err)
+{
+	char dir[PATH_MAX], path[PATH_MAX + 96];
+	int rc = hv_paths_vm_dir(&engine->paths, name, dir, err);
+	if (rc < 0)
+		return rc;
+	snprintf(path, sizeof path, "%s/console-%.32s.log", dir, console);
+	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (*fd >= 0)
+		return 0;
+	if (errno != ENOENT)
+		return hv_fail(err, HV_FAILED, errno, "cannot read the log of console \"%s\"", console);
+	hv_fail(err, HV_NOT_FOUND, 0, "console \"%s\" of vm \"%s\" has written nothing", console, name);
+	return hv_hint(err, "its log begins when the VM is first started");
+}
+
+static int attach(struct engine_stream *stream, const char *name, const char *console,
+		  enum hv_console_mode mode, int *fd, struct hv_error *err)
+{
+	bool writer;
+	int rc = hv_console_attach(stream->client, console, mode, SCROLLBACK, fd, &writer, err);
+	if (rc < 0 || mode == HV_CONSOLE_WATCH || writer)
+		return rc;
+	close(*fd);
+	hv_fail(err, HV_CONFLICT, 0, "somebody else types at the console of vm \"%s\"", name);
+	return hv_hint(err, "--watch looks on, --take takes the keyboard");
+}
+
 int verbs_stream(struct engine *engine, const struct hv_object *target, const char *channel,
 		 bool read_only, int *fd, struct hv_error *err)
 {
-	bool writer;
-	const char *name = name_of(target);
+	char console[32];
+	const char *name = name_of(target), *how = strchr(channel, ':');
+	size_t len = how ? (size_t)(how - channel) : strlen(channel);
+	snprintf(console, sizeof console, "%.*s", (int)(len < sizeof console ? len : 31), channel);
+	if (how && strcmp(how, ":log") == 0)
+		return open_log(engine, name, console, fd, err);
+	enum hv_console_mode mode = read_only ? HV_CONSOLE_WATCH
+				    : how     ? HV_CONSOLE_TAKE
+					      : HV_CONSOLE_WRITE;
 	struct engine_stream *stream = calloc(1, sizeof *stream);
 	int rc = stream ? open_vm(engine, name, PROTOCOL_KEEPER, &stream->client, err)
 			: hv_fail(err, HV_FAILED, 0, "out of memory");
+	if (rc == 0)
+		rc = attach(stream, name, console, mode, fd, err);
 	if (rc < 0) {
-		free(stream);
-		return rc;
-	}
-	rc = hv_console_attach(stream->client, channel && *channel ? channel : "serial0",
-			       read_only ? HV_CONSOLE_WATCH : HV_CONSOLE_WRITE, 65536, fd, &writer, err);
-	if (rc == 0 && !read_only && !writer) {
-		close(*fd);
-		rc = hv_fail(err, HV_CONFLICT, 0, "somebody else types at the console of vm \"%s\"", name);
-		hv_hint(err, "\"vm console %s --watch\" looks on, --take takes the keyboard", name);
-	}
-	if (rc < 0) {
-		hv_client_close(stream->client);
+		if (stream)
+			hv_client_close(stream->client);
 		free(stream);
 		return rc;
 	}
