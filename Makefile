@@ -270,7 +270,7 @@ bench: all bench-bins
 
 docs_dir := $(O)/docs
 docs_stamps := $(if $(hvsh_bin),$(if $(wildcard commands/completion.c),$(docs_dir)/completions.done) \
-	$(if $(wildcard commands/schema.c),$(docs_dir)/man.done))
+	$(if $(wildcard commands/manual.c),$(docs_dir)/man.done))
 docs: $(docs_stamps)
 ifeq ($(SAN),)
 all: docs
@@ -279,12 +279,12 @@ self = HVSH_ROOT=$(CURDIR)/$(docs_dir)/root HVSH_PLUGIN_PATH= $(O)/bin/hvsh
 $(docs_dir)/completions.done: $(hvsh_bin) $(plugins)
 	$(call say,DOCS)
 	@mkdir -p $(docs_dir)/completions
-	$(Q)for s in bash zsh fish; do $(self) completion $$s >$(docs_dir)/completions/$$s || exit; done
+	$(Q)for s in bash zsh fish; do $(self) completion generate $$s >$(docs_dir)/completions/$$s || exit; done
 	@touch $@
 $(docs_dir)/man.done: $(hvsh_bin) $(plugins)
 	$(call say,DOCS)
 	@rm -rf $(docs_dir)/man && mkdir -p $(docs_dir)/man
-	$(Q)$(self) schema --man $(docs_dir)/man
+	$(Q)$(self) manual write $(docs_dir)/man
 	@touch $@
 
 # ---- install ----------------------------------------------------------------------------------

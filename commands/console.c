@@ -234,7 +234,10 @@ static int run_attached(struct hv_call *call, struct session *s, struct hv_error
 		hv_fail(err, HV_USAGE, 0, "a console needs a terminal");
 		return hv_hint(err, "--log prints what it wrote; --send, --until and --timeout script it");
 	}
-	int rc = attach(call, hv_get_bool(call->options, "take") ? ":take" : "", &s->fd, err);
+	/* what was there before must not be taken for the answer to what is sent */
+	bool take = hv_get_bool(call->options, "take");
+	int rc = attach(call, take && send ? ":take:now" : take ? ":take" : send ? ":now" : "", &s->fd,
+			err);
 	if (rc < 0)
 		return rc;
 	if (send)

@@ -93,3 +93,13 @@ const struct protocol_method *protocol_find(enum protocol_server server, const c
 	}
 	return NULL;
 }
+
+const struct protocol_method *hv_protocol_methods(void)
+{
+	return protocol_methods;
+}
+
+const struct protocol_method *hv_protocol_events(void)
+{
+	return protocol_events;
+}

@@ -17,6 +17,8 @@
 
 #include <stddef.h>
 
+#include "engine/model/error.h"
+
 #define PROTOCOL_VERSION 1
 #define PROTOCOL_MIN_VERSION 1
 #define PROTOCOL_LINE_MAX 65536
@@ -41,6 +43,10 @@ struct protocol_method {
 /* Ended by a NULL name. */
 extern const struct protocol_method protocol_methods[];
 extern const struct protocol_method protocol_events[];
+
+/* The same tables for plugins. */
+HV_PUBLIC const struct protocol_method *hv_protocol_methods(void);
+HV_PUBLIC const struct protocol_method *hv_protocol_events(void);
 
 const struct protocol_method *protocol_find(enum protocol_server server, const char *name);
 

@@ -46,8 +46,8 @@ struct hv_provider_ops {
 		    const struct hv_method *method, const struct hv_object *args,
 		    struct hv_job *job, struct hv_error *err);
 	/* optional: a bidirectional stream, *fd being the caller's to close. channel: a console's name
-	 * ("serial0"), with ":take" behind it to take the keyboard from whoever has it, with ":log" for
-	 * what it has written until now, which ends. */
+	 * ("serial0"); behind it ":take" takes the keyboard from whoever has it, ":now" leaves out what
+	 * was written before, ":log" gives just that, and ends. */
 	int (*stream)(void *data, const struct hv_object *target, const char *channel, bool read_only,
 		      int *fd, struct hv_error *err);
 	/* optional: a descriptor that polls readable when events wait, and their reading as objects of

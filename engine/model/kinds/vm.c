@@ -201,6 +201,7 @@ static const struct hv_prop props[] = {
 
 static const char *const at_rest[] = {"stopped", "crashed", NULL};
 static const char *const running[] = {"running", NULL};
+static const char *const stoppable[] = {"running", "stopping", NULL};
 static const char *const paused[] = {"paused", NULL};
 static const char *const executing[] = {"running", "paused", NULL};
 static const char *const alive[] = {"starting", "running",   "paused", "stopping",
@@ -298,7 +299,7 @@ static const struct hv_method methods[] = {
 	 .help = "press the power button and wait for the guest's shutdown",
 	 .effect = HV_CHANGES_STATE,
 	 .args = stop_args,
-	 .from_states = running,
+	 .from_states = stoppable,
 	 .to_state = "stopped",
 	 .inverse = "start"},
 	{.name = "kill",

@@ -505,10 +505,11 @@ static int open_log(struct engine *engine, const char *name, const char *console
 }
 
 static int attach(struct engine_stream *stream, const char *name, const char *console,
-		  enum hv_console_mode mode, int *fd, struct hv_error *err)
+		  const char *how, enum hv_console_mode mode, int *fd, struct hv_error *err)
 {
 	bool writer;
-	int rc = hv_console_attach(stream->client, console, mode, SCROLLBACK, fd, &writer, err);
+	long long past = strstr(how, ":now") ? 0 : SCROLLBACK;
+	int rc = hv_console_attach(stream->client, console, mode, past, fd, &writer, err);
 	if (rc < 0 || mode == HV_CONSOLE_WATCH || writer)
 		return rc;
 	close(*fd);
@@ -520,19 +521,19 @@ int verbs_stream(struct engine *engine, const struct hv_object *target, const ch
 		 bool read_only, int *fd, struct hv_error *err)
 {
 	char console[32];
-	const char *name = name_of(target), *how = strchr(channel, ':');
-	size_t len = how ? (size_t)(how - channel) : strlen(channel);
+	size_t len = strcspn(channel, ":");
+	const char *name = name_of(target), *how = channel + len;
 	snprintf(console, sizeof console, "%.*s", (int)(len < sizeof console ? len : 31), channel);
-	if (how && strcmp(how, ":log") == 0)
+	if (strcmp(how, ":log") == 0)
 		return open_log(engine, name, console, fd, err);
-	enum hv_console_mode mode = read_only ? HV_CONSOLE_WATCH
-				    : how     ? HV_CONSOLE_TAKE
-					      : HV_CONSOLE_WRITE;
+	enum hv_console_mode mode = read_only		    ? HV_CONSOLE_WATCH
+				    : strstr(how, ":take") ? HV_CONSOLE_TAKE
+							    : HV_CONSOLE_WRITE;
 	struct engine_stream *stream = calloc(1, sizeof *stream);
 	int rc = stream ? open_vm(engine, name, PROTOCOL_KEEPER, &stream->client, err)
 			: hv_fail(err, HV_FAILED, 0, "out of memory");
 	if (rc == 0)
-		rc = attach(stream, name, console, mode, fd, err);
+		rc = attach(stream, name, console, how, mode, fd, err);
 	if (rc < 0) {
 		if (stream)
 			hv_client_close(stream->client);
