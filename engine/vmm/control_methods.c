@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "engine/vmm/control.h"
+#include "engine/vmm/control_devices.h"
 #include "engine/vmm/machine.h"
 #include "engine/vmm/spec.h"
 
@@ -142,6 +143,9 @@ const struct control_method control_methods[] = {
 	{"reset", reset},
 	{"quit", quit},
 	{"stats", stats},
+	{"disks", control_disks},
+	{"queues", control_queues},
+	{"balloon", control_balloon},
 	{"events", events},
 	{NULL, NULL},
 };

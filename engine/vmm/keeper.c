@@ -346,7 +346,8 @@ static void restart(struct keeper *k)
 {
 	struct spec spec;
 	struct hv_error err;
-	enter_state(k, KEEPER_STARTING);
+	if (k->state != KEEPER_STARTING)
+		enter_state(k, KEEPER_STARTING);
 	int ret = spec_read(&spec, k->spec_fd, &err);
 	if (ret == 0)
 		ret = start_child(k, &spec, &err);
