@@ -25,14 +25,15 @@ int hv_provider_add(const struct hv_provider_ops *ops, struct hv_error *err)
 {
 	if (!ops->scheme || !ops->open || !ops->close || !ops->list)
 		return hv_fail(err, HV_USAGE, 0,
-			       "provider '%s' lacks a scheme, open, close or list",
+			       "provider \"%s\" lacks a scheme, open, close or list",
 			       ops->scheme ?: "?");
 	if (find_provider(ops->scheme, strlen(ops->scheme)))
-		return hv_fail(err, HV_CONFLICT, 0, "provider '%s' is there already", ops->scheme);
+		return hv_fail(err, HV_CONFLICT, 0, "provider \"%s\" is there already",
+			       ops->scheme);
 	const struct hv_provider_ops **grown =
 		realloc(providers, (n_providers + 1) * sizeof *grown);
 	if (!grown)
-		return hv_fail(err, HV_FAILED, 0, "no memory for provider '%s'", ops->scheme);
+		return hv_fail(err, HV_FAILED, 0, "no memory for provider \"%s\"", ops->scheme);
 	providers = grown;
 	providers[n_providers++] = ops;
 	return 0;
@@ -90,7 +91,7 @@ int host_open(struct hv_host *host, struct hv_error *err)
 	const char *colon = strchrnul(host->uri, ':');
 	const struct hv_provider_ops *ops = find_provider(host->uri, (size_t)(colon - host->uri));
 	if (!ops) {
-		hv_fail(err, HV_USAGE, 0, "host '%s': no provider for '%.*s:'", host->name,
+		hv_fail(err, HV_USAGE, 0, "host \"%s\": no provider for \"%.*s:\"", host->name,
 			(int)(colon - host->uri), host->uri);
 		return hv_hint(err, "see which ones are loaded: hvsh plugin list");
 	}
@@ -139,7 +140,7 @@ int hv_model_add_host(struct hv_model *model, const char *name, const char *uri,
 		      struct hv_error *err)
 {
 	if (!*name || strpbrk(name, "/:,*?[] \t\n"))
-		return hv_fail(err, HV_USAGE, 0, "'%.64s' cannot be the name of a host", name);
+		return hv_fail(err, HV_USAGE, 0, "\"%.64s\" cannot be the name of a host", name);
 	struct hv_host **slot = find_slot(model, name);
 	struct hv_host **grown =
 		slot ? model->hosts
@@ -149,7 +150,7 @@ int hv_model_add_host(struct hv_model *model, const char *name, const char *uri,
 		model->hosts = grown;
 	if (!grown || !host) {
 		host_free(host);
-		return hv_fail(err, HV_FAILED, 0, "no memory for host '%s'", name);
+		return hv_fail(err, HV_FAILED, 0, "no memory for host \"%s\"", name);
 	}
 	if (slot) {
 		host_free(*slot);
@@ -166,7 +167,7 @@ int hv_model_remove_host(struct hv_model *model, const char *name, struct hv_err
 	if (!host)
 		return -HV_NOT_FOUND;
 	if (strcmp(name, "local") == 0)
-		return hv_fail(err, HV_CONFLICT, 0, "host 'local' is the one at hand, it stays");
+		return hv_fail(err, HV_CONFLICT, 0, "host \"local\" is the one at hand, it stays");
 	struct hv_host **slot = find_slot(model, name);
 	size_t after = model->n_hosts - (size_t)(slot - model->hosts) - 1;
 	host_free(host);
@@ -184,10 +185,10 @@ struct hv_host *host_find(struct hv_model *model, const char *name, struct hv_er
 	size_t n = 0;
 	for (; n < model->n_hosts && n < 64; n++)
 		names[n] = model->hosts[n]->name;
-	hv_fail(err, HV_NOT_FOUND, 0, "no host '%s'", name);
+	hv_fail(err, HV_NOT_FOUND, 0, "no host \"%s\"", name);
 	const char *nearest = hv_nearest(name, names, n);
 	if (nearest)
-		hv_hint(err, "did you mean '%s'?", nearest);
+		hv_hint(err, "did you mean \"%s\"?", nearest);
 	else
 		hv_hint(err, "see which ones there are: hvsh host list");
 	return NULL;
@@ -225,14 +226,14 @@ struct hv_host *host_only(struct hv_model *model, const char *patterns, struct h
 		if (!host_matches(model->hosts[i], patterns))
 			continue;
 		if (found) {
-			hv_fail(err, HV_USAGE, 0, "'%s' means several hosts", patterns);
+			hv_fail(err, HV_USAGE, 0, "\"%s\" means several hosts", patterns);
 			hv_hint(err, "name the one that is meant: --host HOST");
 			return NULL;
 		}
 		found = model->hosts[i];
 	}
 	if (!found)
-		hv_fail(err, HV_NOT_FOUND, 0, "no host matches '%s'", patterns);
+		hv_fail(err, HV_NOT_FOUND, 0, "no host matches \"%s\"", patterns);
 	return found;
 }
 
@@ -261,10 +262,10 @@ int hv_model_use(struct hv_model *model, const char *pattern, struct hv_error *e
 	if (!any && !is_glob(pattern) && !strchr(pattern, ','))
 		return host_find(model, pattern, err) ? 0 : -HV_NOT_FOUND;
 	if (!any)
-		return hv_fail(err, HV_NOT_FOUND, 0, "no host matches '%s'", pattern);
+		return hv_fail(err, HV_NOT_FOUND, 0, "no host matches \"%s\"", pattern);
 	char *copy = strdup(pattern);
 	if (!copy)
-		return hv_fail(err, HV_FAILED, 0, "no memory for '%s'", pattern);
+		return hv_fail(err, HV_FAILED, 0, "no memory for \"%s\"", pattern);
 	free(model->current);
 	model->current = copy;
 	return 0;

@@ -47,7 +47,7 @@ static double now(clockid_t clock)
 int hv_jobs_use_folder(const char *path, struct hv_error *err)
 {
 	if (strlen(path) >= sizeof folder)
-		return hv_fail(err, HV_USAGE, ENAMETOOLONG, "jobs folder '%.64s…'", path);
+		return hv_fail(err, HV_USAGE, ENAMETOOLONG, "jobs folder \"%.64s…\"", path);
 	strcpy(folder, path);
 	return 0;
 }
@@ -336,7 +336,7 @@ int jobs_call(const struct hv_object *target, const struct hv_method *method, st
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return hv_fail(err, errno == EACCES ? HV_DENIED : HV_FAILED, errno,
-			       "job '%s' cannot be cancelled", name);
+			       "job \"%s\" cannot be cancelled", name);
 	close(fd);
 	return 0;
 }

@@ -134,7 +134,7 @@ static int read_list(const struct reader *r, struct hv_value *value, const struc
 			return fail_at(r, &here, false);
 		}
 		if (value_list_add(value, prop, taken) < 0)
-			return hv_fail(r->err, HV_FAILED, 0, "no memory for '%s'", prop->name);
+			return hv_fail(r->err, HV_FAILED, 0, "no memory for \"%s\"", prop->name);
 	}
 	return 0;
 }
@@ -200,7 +200,7 @@ static int read_members(const struct reader *r, struct hv_object *obj, const jso
 			return fail_at(r, &here, true);
 		}
 		if (obj->values[index].presence != HV_ABSENT) {
-			hv_fail(r->err, HV_USAGE, 0, "'%s' is given twice", key);
+			hv_fail(r->err, HV_USAGE, 0, "\"%s\" is given twice", key);
 			return fail_at(r, &here, true);
 		}
 		int rc = read_value(r, &obj->values[index], &obj->props[index], member, &here);

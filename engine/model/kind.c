@@ -22,13 +22,13 @@ static size_t n_added;
 int hv_kind_add(const struct hv_kind *kind, struct hv_error *err)
 {
 	if (!kind->name || !kind->plural || !kind->help || !kind->props || !kind->props[0].name)
-		return hv_fail(err, HV_USAGE, 0, "kind '%s' lacks a name, help or properties",
+		return hv_fail(err, HV_USAGE, 0, "kind \"%s\" lacks a name, help or properties",
 			       kind->name ? kind->name : "?");
 	if (hv_kind_find(kind->name) || hv_kind_find(kind->plural))
-		return hv_fail(err, HV_CONFLICT, 0, "kind '%s' is there already", kind->name);
+		return hv_fail(err, HV_CONFLICT, 0, "kind \"%s\" is there already", kind->name);
 	const struct hv_kind **grown = realloc(added, (n_added + 1) * sizeof *grown);
 	if (!grown)
-		return hv_fail(err, HV_FAILED, 0, "no memory for kind '%s'", kind->name);
+		return hv_fail(err, HV_FAILED, 0, "no memory for kind \"%s\"", kind->name);
 	added = grown;
 	added[n_added++] = kind;
 	return 0;

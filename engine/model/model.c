@@ -75,9 +75,12 @@ int hv_method_check(const struct hv_method *method, const struct hv_object *targ
 	const char *state = target ? find_string(target, "state") : NULL;
 	if (!state || !method->from_states || has_word(method->from_states, state))
 		return 0;
+	if (method->to_state && strcmp(state, method->to_state) == 0)
+		return hv_fail(err, HV_CONFLICT, 0, "%s \"%s\" is %s already", target->kind->name,
+			       hv_object_name(target), state);
 	char states[120];
 	join_words(states, sizeof states, method->from_states);
-	hv_fail(err, HV_CONFLICT, 0, "%s '%s' is %s; %s needs it %s", target->kind->name,
+	hv_fail(err, HV_CONFLICT, 0, "%s \"%s\" is %s; %s needs it %s", target->kind->name,
 		hv_object_name(target), state, method->name, states);
 	return hint_way(target, state, method->from_states, err);
 }
@@ -114,7 +117,7 @@ int model_state_of(struct hv_model *model, const struct hv_object *target, const
 	struct hv_query query = {.kind = kind, .name = name};
 	rc = host->ops->list(host->data, &query, take_first, &found, err);
 	if (rc == 0 && !found)
-		rc = hv_fail(err, HV_NOT_FOUND, 0, "%s '%s' is gone", kind->name, name);
+		rc = hv_fail(err, HV_NOT_FOUND, 0, "%s \"%s\" is gone", kind->name, name);
 	/* a word is one of the row's constant choices and outlives the object */
 	if (found)
 		*word = find_string(found, "state");
@@ -134,7 +137,7 @@ static int check_settable(struct hv_model *model, const struct hv_object *target
 	case HV_SET_NEVER:
 		return hv_fail(err, HV_USAGE, 0, "%s of a %s cannot be set", row->name, kind);
 	case HV_SET_AT_CREATE:
-		return hv_fail(err, HV_CONFLICT, 0, "%s of %s '%s' was fixed when it was created",
+		return hv_fail(err, HV_CONFLICT, 0, "%s of %s \"%s\" was fixed when it was created",
 			       row->name, kind, name);
 	case HV_SET_STOPPED:
 		break;
@@ -142,7 +145,7 @@ static int check_settable(struct hv_model *model, const struct hv_object *target
 	int rc = model_state_of(model, target, &state, err);
 	if (rc < 0 || !state || has_word(at_rest, state))
 		return rc;
-	hv_fail(err, HV_CONFLICT, 0, "%s '%s' is %s; its %s can be set only while it is stopped",
+	hv_fail(err, HV_CONFLICT, 0, "%s \"%s\" is %s; its %s can be set only while it is stopped",
 		kind, name, state, row->name);
 	return hint_way(target, state, at_rest, err);
 }
@@ -175,7 +178,7 @@ int hv_model_set(struct hv_model *model, const struct hv_object *target,
 	if (rc < 0)
 		return rc;
 	if (!host->ops->set)
-		return hv_fail(err, HV_FAILED, 0, "host '%s' can only be looked at", host->name);
+		return hv_fail(err, HV_FAILED, 0, "host \"%s\" can only be looked at", host->name);
 	return host->ops->set(host->data, target, changes, err);
 }
 
@@ -188,7 +191,7 @@ static int check_name(const char *kind, const char *name, struct hv_error *err)
 		good = isalnum((unsigned char)name[i]) || strchr("._-", name[i]);
 	if (good)
 		return 0;
-	hv_fail(err, HV_USAGE, 0, "'%.64s' cannot be the name of a %s", name ?: "", kind);
+	hv_fail(err, HV_USAGE, 0, "\"%.64s\" cannot be the name of a %s", name ?: "", kind);
 	return hv_hint(err, "names have letters, digits, '.', '_' and '-', at most 63");
 }
 
@@ -230,7 +233,7 @@ static int call_host(struct hv_host *host, const struct hv_kind *kind,
 	if (rc < 0)
 		return rc;
 	if (!host->ops->call)
-		return hv_fail(err, HV_FAILED, 0, "host '%s' can only be looked at", host->name);
+		return hv_fail(err, HV_FAILED, 0, "host \"%s\" can only be looked at", host->name);
 	return host->ops->call(host->data, kind, target, method, args, job, err);
 }
 
@@ -264,7 +267,7 @@ int hv_model_stream(struct hv_model *model, const struct hv_object *target, cons
 	if (rc < 0)
 		return rc;
 	if (!host->ops->stream)
-		return hv_fail(err, HV_FAILED, 0, "host '%s' gives no access to consoles",
+		return hv_fail(err, HV_FAILED, 0, "host \"%s\" gives no access to consoles",
 			       host->name);
 	return host->ops->stream(host->data, target, channel, read_only, fd, err);
 }

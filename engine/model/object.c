@@ -146,7 +146,7 @@ int hv_object_merge(struct hv_object *obj, const struct hv_object *from, struct 
 		struct hv_value copy = {0};
 		if (value_copy(&copy, &from->values[i], &from->props[i]) < 0) {
 			hv_value_clear(&copy, &from->props[i]);
-			return hv_fail(err, HV_FAILED, 0, "no memory for '%s'",
+			return hv_fail(err, HV_FAILED, 0, "no memory for \"%s\"",
 				       from->props[i].name);
 		}
 		hv_value_clear(&obj->values[i], &obj->props[i]);

@@ -117,7 +117,7 @@ static int parse_address(struct address *a, const struct hv_kind *kind, const ch
 		return 0;
 	size_t len = strlen(pattern);
 	if (len >= sizeof a->text || len == 0)
-		return hv_fail(err, HV_USAGE, 0, "'%.64s' is not an address", pattern);
+		return hv_fail(err, HV_USAGE, 0, "\"%.64s\" is not an address", pattern);
 	char *rest = memcpy(a->text, pattern, len + 1);
 	char *slash = strchr(rest, '/');
 	if (slash && !is_host_kind(kind) && !is_job_kind(kind)) {
@@ -127,7 +127,7 @@ static int parse_address(struct address *a, const struct hv_kind *kind, const ch
 	}
 	char *colon = strchr(rest, ':');
 	if (colon && !is_part(kind)) {
-		hv_fail(err, HV_USAGE, 0, "'%s' is not the address of a %s", pattern, kind->name);
+		hv_fail(err, HV_USAGE, 0, "\"%s\" is not the address of a %s", pattern, kind->name);
 		return hv_hint(err, "it has the form %s",
 			       is_host_kind(kind) ? "HOST" : "[HOST/]NAME");
 	}
@@ -199,7 +199,7 @@ static int emit_dead_host(struct selection *s, const struct hv_host *host,
 {
 	struct hv_object *obj = hv_object_new(s->kind);
 	if (!obj)
-		return hv_fail(err, HV_FAILED, 0, "no memory for host '%s'", host->name);
+		return hv_fail(err, HV_FAILED, 0, "no memory for host \"%s\"", host->name);
 	hv_set_string(obj, "name", host->name);
 	hv_set_string(obj, "uri", host->uri);
 	hv_set_string(obj, "state", why->code == HV_UNREACHABLE ? "unreachable" : "unusable");
@@ -262,7 +262,7 @@ static int select_on_hosts(struct selection *s, struct hv_error *err)
 		good += rc == 0;
 	}
 	if (good + bad == 0)
-		return hv_fail(err, HV_NOT_FOUND, 0, "no host matches '%s'", patterns);
+		return hv_fail(err, HV_NOT_FOUND, 0, "no host matches \"%s\"", patterns);
 	if (bad == 0)
 		return 0;
 	if (err) {
@@ -303,7 +303,7 @@ static int hint_nearest(struct hv_host *host, const struct hv_kind *kind, const 
 		host->ops->list(host->data, &query, take_name, &names, NULL);
 		const char *nearest = hv_nearest(name, (const char *const *)names.list, names.n);
 		if (nearest)
-			hv_hint(err, "did you mean '%s'?", nearest);
+			hv_hint(err, "did you mean \"%s\"?", nearest);
 		else
 			hv_hint(err, "see which ones there are: hvsh %s list", kind->name);
 	}
@@ -329,21 +329,23 @@ static int fail_part(struct selection *s, const char *pattern, struct hv_error *
 	const char *name = exactly(s->address->owner);
 	size_t n = 0;
 	if (!owner || !name)
-		return hv_fail(err, HV_NOT_FOUND, 0, "no %s matches '%s'", s->kind->name, pattern);
+		return hv_fail(err, HV_NOT_FOUND, 0, "no %s matches \"%s\"", s->kind->name,
+			       pattern);
 	struct hv_query query = {.kind = owner, .name = name};
 	int rc = s->host->ops->list(s->host->data, &query, count_one, &n, err);
 	if (rc < 0)
 		return rc;
 	if (n == 0) {
-		hv_fail(err, HV_NOT_FOUND, 0, "no %s '%s' on host '%s'", owner->name, name,
+		hv_fail(err, HV_NOT_FOUND, 0, "no %s \"%s\" on host \"%s\"", owner->name, name,
 			s->host->name);
 		return hint_nearest(s->host, owner, NULL, name, err);
 	}
 	if (!s->address->name)
 		return 0; /* a VM without any is not a mistake */
 	if (is_glob(s->address->name))
-		return hv_fail(err, HV_NOT_FOUND, 0, "no %s matches '%s'", s->kind->name, pattern);
-	hv_fail(err, HV_NOT_FOUND, 0, "no %s '%s' at %s '%s'", s->kind->name, s->address->name,
+		return hv_fail(err, HV_NOT_FOUND, 0, "no %s matches \"%s\"", s->kind->name,
+			       pattern);
+	hv_fail(err, HV_NOT_FOUND, 0, "no %s \"%s\" at %s \"%s\"", s->kind->name, s->address->name,
 		owner->name, name);
 	return hint_nearest(s->host, s->kind, name, s->address->name, err);
 }
@@ -358,12 +360,13 @@ static int fail_empty(struct selection *s, const char *pattern, struct hv_error 
 	if (!a->name && !a->owner)
 		return 0; /* HOST/ alone */
 	if (is_glob(pattern))
-		return hv_fail(err, HV_NOT_FOUND, 0, "no %s matches '%s'", s->kind->name, pattern);
+		return hv_fail(err, HV_NOT_FOUND, 0, "no %s matches \"%s\"", s->kind->name,
+			       pattern);
 	if (is_job_kind(s->kind)) {
-		hv_fail(err, HV_NOT_FOUND, 0, "no job '%s'", pattern);
+		hv_fail(err, HV_NOT_FOUND, 0, "no job \"%s\"", pattern);
 		return hv_hint(err, "see which ones there are: hvsh job list");
 	}
-	hv_fail(err, HV_NOT_FOUND, 0, "no %s '%s' on host '%s'", s->kind->name, a->name,
+	hv_fail(err, HV_NOT_FOUND, 0, "no %s \"%s\" on host \"%s\"", s->kind->name, a->name,
 		s->host ? s->host->name : s->model->current);
 	return hint_nearest(s->host, s->kind, NULL, a->name, err);
 }

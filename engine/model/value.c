@@ -70,9 +70,9 @@ static int parse_int(struct hv_value *value, const char *text, struct hv_error *
 	bool hex = strncasecmp(text, "0x", 2) == 0;
 	value->integer = strtoll(text, &end, hex ? 16 : 10);
 	if (errno == ERANGE)
-		return hv_fail(err, HV_USAGE, 0, "'%.64s' is too large a number", text);
+		return hv_fail(err, HV_USAGE, 0, "\"%.64s\" is too large a number", text);
 	if (end == text || *end || isspace((unsigned char)*text))
-		return hv_fail(err, HV_USAGE, 0, "'%.64s' is not a whole number", text);
+		return hv_fail(err, HV_USAGE, 0, "\"%.64s\" is not a whole number", text);
 	return 0;
 }
 
@@ -86,11 +86,11 @@ static int parse_size(struct hv_value *value, const char *text, struct hv_error 
 	double number = 0;
 	const struct unit *unit = read_number(&at, &number) ? read_unit(size_units, &at) : NULL;
 	if (!unit || *at) {
-		hv_fail(err, HV_USAGE, 0, "'%.64s' is not a size", text);
+		hv_fail(err, HV_USAGE, 0, "\"%.64s\" is not a size", text);
 		return hv_hint(err, "sizes look like 512M, 4G, 1.5T, or 4096 (bytes)");
 	}
 	if (number * unit->factor >= 0x1p63 || (!exact && errno))
-		return hv_fail(err, HV_USAGE, 0, "'%.64s' is too large a size", text);
+		return hv_fail(err, HV_USAGE, 0, "\"%.64s\" is too large a size", text);
 	value->integer = exact ? (int64_t)(whole * (unsigned long long)unit->factor)
 			       : text_round(number * unit->factor);
 	return 0;
@@ -114,7 +114,7 @@ static int parse_duration(struct hv_value *value, const char *text, struct hv_er
 		at += strspn(at, " ");
 	}
 	if (!good || sum > 1e12) {
-		hv_fail(err, HV_USAGE, 0, "'%.64s' is not a duration", text);
+		hv_fail(err, HV_USAGE, 0, "\"%.64s\" is not a duration", text);
 		return hv_hint(err, "durations look like 90s, 5m, 1h30m, 250ms, or 90 (seconds)");
 	}
 	value->number = sum;
@@ -127,7 +127,7 @@ static int parse_rate(struct hv_value *value, const char *text, struct hv_error 
 	double number = 0;
 	const struct unit *unit = read_number(&at, &number) ? read_unit(size_units, &at) : NULL;
 	if (!unit || (*at && strcmp(at, "/s") != 0)) {
-		hv_fail(err, HV_USAGE, 0, "'%.64s' is not a rate", text);
+		hv_fail(err, HV_USAGE, 0, "\"%.64s\" is not a rate", text);
 		return hv_hint(err, "rates look like 100M/s or 5000");
 	}
 	value->number = number * unit->factor;
@@ -138,7 +138,7 @@ static int parse_percent(struct hv_value *value, const char *text, struct hv_err
 {
 	const char *at = text;
 	if (!read_number(&at, &value->number) || (*at && strcmp(at, "%") != 0))
-		return hv_fail(err, HV_USAGE, 0, "'%.64s' is not a percentage", text);
+		return hv_fail(err, HV_USAGE, 0, "\"%.64s\" is not a percentage", text);
 	return 0;
 }
 
@@ -151,7 +151,7 @@ static int parse_bool(struct hv_value *value, const char *text, struct hv_error 
 			return 0;
 		}
 	}
-	hv_fail(err, HV_USAGE, 0, "'%.64s' is neither yes nor no", text);
+	hv_fail(err, HV_USAGE, 0, "\"%.64s\" is neither yes nor no", text);
 	return hv_hint(err, "write yes, no, true, false, on or off");
 }
 
@@ -173,9 +173,9 @@ static int parse_enum(struct hv_value *value, const struct hv_prop *prop, const 
 		text_str(&list, prop->choices[i]);
 	}
 	text_end_fixed(&list);
-	hv_fail(err, HV_USAGE, 0, "'%.40s' is not one of %s", text, all);
+	hv_fail(err, HV_USAGE, 0, "\"%.40s\" is not one of %s", text, all);
 	const char *nearest = hv_nearest(text, prop->choices, n);
-	return nearest ? hv_hint(err, "did you mean '%s'?", nearest) : -HV_USAGE;
+	return nearest ? hv_hint(err, "did you mean \"%s\"?", nearest) : -HV_USAGE;
 }
 
 /* "2026-11-23T04:05:06Z", with a space for the T, local without the Z; down to a date; or seconds
@@ -198,7 +198,7 @@ static int parse_time(struct hv_value *value, const char *text, struct hv_error 
 		value->integer = *rest ? timegm(&tm) : mktime(&tm);
 		return 0;
 	}
-	hv_fail(err, HV_USAGE, 0, "'%.64s' is not a time", text);
+	hv_fail(err, HV_USAGE, 0, "\"%.64s\" is not a time", text);
 	return hv_hint(err,
 		       "times look like 2026-11-23T04:05:06Z, 2026-11-23 04:05, or 2026-11-23");
 }

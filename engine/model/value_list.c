@@ -53,10 +53,10 @@ int value_fail_unknown(const struct hv_prop *table, const struct hv_kind *kind, 
 	size_t n = 0;
 	for (; n < hv_prop_count(table) && n < 128; n++)
 		names[n] = table[n].name;
-	hv_fail(err, HV_USAGE, 0, "unknown property '%.64s'%s%s", name, kind ? " of a " : "",
+	hv_fail(err, HV_USAGE, 0, "unknown property \"%.64s\"%s%s", name, kind ? " of a " : "",
 		kind ? kind->name : "");
 	const char *nearest = hv_nearest(name, names, n);
-	return nearest ? hv_hint(err, "did you mean '%s'?", nearest) : -HV_USAGE;
+	return nearest ? hv_hint(err, "did you mean \"%s\"?", nearest) : -HV_USAGE;
 }
 
 /* One "key=value", or the first piece without '='. */
@@ -74,7 +74,7 @@ static int parse_member(struct hv_object *obj, char *piece, bool first, struct h
 	} else {
 		row = first ? value_bare_row(obj->props) : NULL;
 		if (!row)
-			return hv_fail(err, HV_USAGE, 0, "'%.64s' is not of the form KEY=VALUE",
+			return hv_fail(err, HV_USAGE, 0, "\"%.64s\" is not of the form KEY=VALUE",
 				       piece);
 	}
 	if (row->set == HV_SET_NEVER)

@@ -226,7 +226,7 @@ static struct hv_where *parse_group(struct parser *p)
 	struct hv_where *inner = parse_or(p);
 	skip_space(p);
 	if (inner && *p->at != ')') {
-		fail_here(p, "')'");
+		fail_here(p, "\")\"");
 		hv_where_free(inner);
 		return NULL;
 	}
@@ -300,7 +300,7 @@ struct hv_where *hv_where_parse(const struct hv_prop *table, const char *text, s
 	struct hv_where *where = parse_or(&p);
 	skip_space(&p);
 	if (where && *p.at) {
-		fail_here(&p, "'and' or 'or'");
+		fail_here(&p, "\"and\" or \"or\"");
 		hv_where_free(where);
 		return NULL;
 	}

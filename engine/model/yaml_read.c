@@ -72,7 +72,7 @@ static int read_list(const struct reader *r, struct hv_value *value, const struc
 		if (!element)
 			return -(int)HV_USAGE;
 		if (value_list_add(value, row, element) < 0)
-			return hv_fail(r->err, HV_FAILED, 0, "no memory for '%s'", row->name);
+			return hv_fail(r->err, HV_FAILED, 0, "no memory for \"%s\"", row->name);
 	}
 	return 0;
 }
@@ -106,7 +106,7 @@ static int read_pair(const struct reader *r, struct hv_object *obj, bool *given,
 		return place(r, key->start_mark);
 	}
 	if (given[index]) {
-		hv_fail(r->err, HV_USAGE, 0, "'%s' is given twice", name);
+		hv_fail(r->err, HV_USAGE, 0, "\"%s\" is given twice", name);
 		return place(r, key->start_mark);
 	}
 	given[index] = true;

@@ -76,7 +76,7 @@ static void json_replaces_what_is_not_utf8(void **state)
 static void json_faults_have_a_place(void **state)
 {
 	(void)state;
-	expect_bad("{\"name\":\"a\",\n \"memroy\":1}", "2:2: unknown property 'memroy' of a vm");
+	expect_bad("{\"name\":\"a\",\n \"memroy\":1}", "2:2: unknown property \"memroy\" of a vm");
 	expect_bad("{\"name\":3}", "1:9: name must be a string");
 	expect_bad("[1]", "1:1: a vm must be an object in braces");
 	expect_bad("{\"disks\":[{\"image\":\"a\"},\n{\"image\":\"b\",\"read_only\":7}]}",
@@ -84,9 +84,9 @@ static void json_faults_have_a_place(void **state)
 	expect_bad("{\"labels\":[\"a}]\", 3]}", "1:19: labels must hold strings");
 	expect_bad("{\"disks\":[{},4]}", "1:14: a disk must be an object");
 	expect_bad("{\"memory\":1}", "1:11: memory cannot be 1");
-	expect_bad("{\"state\":\"asleep\"}", "1:10: state: 'asleep' is not one of");
+	expect_bad("{\"state\":\"asleep\"}", "1:10: state: \"asleep\" is not one of");
 	expect_bad("{\"cpus\":1,\"cpus\":2}", "1:");
-	expect_bad("{\"disk\":[],\"disks\":[]}", "1:12: 'disks' is given twice");
+	expect_bad("{\"disk\":[],\"disks\":[]}", "1:12: \"disks\" is given twice");
 	expect_bad("{\"name\":", "1:");
 	expect_bad("", "1:0: ");
 }

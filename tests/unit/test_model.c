@@ -142,17 +142,17 @@ static void what_is_not_there_gets_a_hint(void **state)
 {
 	(void)state;
 	assert_int_equal(find("vm", "vm003", NULL), -HV_NOT_FOUND);
-	assert_string_equal(err.message, "no vm 'vm003' on host 'local'");
-	assert_string_equal(err.hint, "did you mean 'vm0003'?");
+	assert_string_equal(err.message, "no vm \"vm003\" on host \"local\"");
+	assert_string_equal(err.hint, "did you mean \"vm0003\"?");
 	assert_int_equal(find("vm", "zebra", NULL), -HV_NOT_FOUND);
 	assert_string_equal(err.hint, "see which ones there are: hvsh vm list");
 	assert_int_equal(find("vm", "zz*", NULL), -HV_NOT_FOUND);
 	assert_int_equal(find("vm", "alpah/vm0001", NULL), -HV_NOT_FOUND);
-	assert_string_equal(err.hint, "did you mean 'alpha'?");
+	assert_string_equal(err.hint, "did you mean \"alpha\"?");
 	assert_int_equal(find("disk", "vm0001:scsi0.7.0", NULL), -HV_NOT_FOUND);
-	assert_string_equal(err.message, "no disk 'scsi0.7.0' at vm 'vm0001'");
+	assert_string_equal(err.message, "no disk \"scsi0.7.0\" at vm \"vm0001\"");
 	assert_int_equal(find("disk", "vm0O01", NULL), -HV_NOT_FOUND);
-	assert_string_equal(err.message, "no vm 'vm0O01' on host 'local'");
+	assert_string_equal(err.message, "no vm \"vm0O01\" on host \"local\"");
 	assert_int_equal(find("queue", "vm0003", NULL), 0); /* stopped: it has none */
 	assert_int_equal(found.n, 0);
 	assert_int_equal(find("vm", "vm0001:net0", NULL), -HV_USAGE);
@@ -165,7 +165,7 @@ static void dead_host_is_a_row_and_no_end(void **state)
 	assert_int_equal(find("host", NULL, NULL), 0);
 	assert_int_equal(found.n, 3);
 	assert_string_equal(hv_get_string(found.last, "state"), "unreachable");
-	assert_string_equal(hv_get_string(found.last, "reason"), "host 'dead' does not answer");
+	assert_string_equal(hv_get_string(found.last, "reason"), "host \"dead\" does not answer");
 	assert_int_equal(find("vm", "dead/vm0000", NULL), -HV_UNREACHABLE);
 	assert_int_equal(find("vm", "*/vm0001", NULL), -HV_PARTIAL);
 	assert_string_equal(found.names, "vm0001 alpha/vm0001");
@@ -179,7 +179,7 @@ static void dead_host_is_a_row_and_no_end(void **state)
 	assert_int_equal(hv_model_use(model, "nowhere", &err), -HV_NOT_FOUND);
 	assert_int_equal(hv_model_use(model, "foo:1", &err), 0);
 	assert_int_equal(find("vm", "vm0001", NULL), -HV_USAGE);
-	assert_string_equal(err.message, "host 'foo': no provider for 'foo:'");
+	assert_string_equal(err.message, "host \"foo\": no provider for \"foo:\"");
 	assert_int_equal(hv_model_remove_host(model, "local", &err), -HV_CONFLICT);
 	assert_int_equal(hv_model_remove_host(model, "dead", &err), 0);
 }
@@ -188,9 +188,10 @@ static void states_decide_what_can_be_done(void **state)
 {
 	(void)state;
 	assert_int_equal(call("vm0000", "start"), -HV_CONFLICT);
-	assert_string_equal(err.message,
-			    "vm 'vm0000' is running; start needs it stopped or crashed");
+	assert_string_equal(err.message, "vm \"vm0000\" is running already");
 	assert_int_equal(call("vm0000", "delete"), -HV_CONFLICT);
+	assert_string_equal(err.message,
+			    "vm \"vm0000\" is running; delete needs it stopped or crashed");
 	assert_string_equal(err.hint, "first: hvsh vm stop vm0000");
 	assert_int_equal(call("vm0000", "pause"), 0);
 	expect("vm", "vm0000", "state=paused", "vm0000");

@@ -119,8 +119,8 @@ static void words_are_checked_with_the_nearest_as_hint(void **state)
 	struct hv_value value;
 	struct hv_error err = {0};
 	assert_int_equal(parse(&value, "colour", "gren", &err), -HV_USAGE);
-	assert_string_equal(err.message, "colour: 'gren' is not one of red, green or blue");
-	assert_string_equal(err.hint, "did you mean 'green'?");
+	assert_string_equal(err.message, "colour: \"gren\" is not one of red, green or blue");
+	assert_string_equal(err.hint, "did you mean \"green\"?");
 	assert_int_equal(parse(&value, "flag", "On", NULL), 0);
 	assert_int_equal(value.integer, 1);
 	expect_bad("flag", "maybe", "neither yes nor no");
@@ -191,7 +191,7 @@ static void objects_are_written_short(void **state)
 	assert_int_equal(hv_get_int(value.list.objects[0], "queues"), 4);
 	assert_int_equal(hv_get_list(value.list.objects[1], "forward")->n, 2);
 	hv_value_clear(&value, row);
-	expect_bad("nics", "br0,queus=4", "unknown property 'queus' of a nic");
+	expect_bad("nics", "br0,queus=4", "unknown property \"queus\" of a nic");
 	expect_bad("nics", "br0,eth0", "not of the form");
 	expect_bad("nics", "br0,network=br1", "given twice");
 	expect_bad("nics", "br0,rx_bytes=1", "cannot be set");

@@ -114,14 +114,14 @@ static void filter_names_mistakes(void **state)
 {
 	(void)state;
 	expect_bad("", "column 1: a property expected");
-	expect_bad("sate=running", "unknown property 'sate'");
-	expect_bad("state=runing", "'runing' is not one of");
+	expect_bad("sate=running", "unknown property \"sate\"");
+	expect_bad("state=runing", "\"runing\" is not one of");
 	expect_bad("memory>lots", "not a size");
 	expect_bad("state=", "column 7: a value expected");
-	expect_bad("(state=running", "column 15: ')' expected");
-	expect_bad("state=running cpus=4", "'and' or 'or' expected");
+	expect_bad("(state=running", "column 15: \")\" expected");
+	expect_bad("state=running cpus=4", "\"and\" or \"or\" expected");
 	expect_bad("name='web", "closing quote");
-	expect_bad("disk.colour=red", "unknown property 'colour' of a disk");
+	expect_bad("disk.colour=red", "unknown property \"colour\" of a disk");
 	expect_bad("state.x=1", "has no parts");
 	expect_bad("labels<3", "has no order");
 	char deep[201];

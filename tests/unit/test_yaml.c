@@ -60,11 +60,11 @@ static void yaml_is_typed_by_the_rows(void **state)
 static void yaml_faults_have_a_place(void **state)
 {
 	(void)state;
-	expect_bad("name: a\nmemroy: 1G\n", "web1.yaml:2:1: unknown property 'memroy' of a vm");
-	expect_bad("name: a\nname: b\n", "web1.yaml:2:1: 'name' is given twice");
+	expect_bad("name: a\nmemroy: 1G\n", "web1.yaml:2:1: unknown property \"memroy\" of a vm");
+	expect_bad("name: a\nname: b\n", "web1.yaml:2:1: \"name\" is given twice");
 	expect_bad("disks:\n- image: a\n  colour: red\n",
-		   "web1.yaml:3:3: unknown property 'colour' of a disk");
-	expect_bad("memory: lots\n", "web1.yaml:1:9: memory: 'lots' is not a size");
+		   "web1.yaml:3:3: unknown property \"colour\" of a disk");
+	expect_bad("memory: lots\n", "web1.yaml:1:9: memory: \"lots\" is not a size");
 	expect_bad("memory: [1G]\n", "web1.yaml:1:9: memory must be a size");
 	expect_bad("disks: /a.raw\n", "web1.yaml:1:8: disks must be a list");
 	expect_bad("labels: [[a]]\n", "web1.yaml:1:10: labels must hold strings");

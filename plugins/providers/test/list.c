@@ -157,7 +157,7 @@ static int fill_definition(const struct world *world, const struct test_vm *vm,
 	bool own;
 	struct hv_object *definition = definition_of(world, vm, &own);
 	if (!definition)
-		return hv_fail(err, HV_FAILED, 0, "no memory for vm '%s'", vm->name);
+		return hv_fail(err, HV_FAILED, 0, "no memory for vm \"%s\"", vm->name);
 	int rc = hv_object_merge(obj, definition, err);
 	if (own)
 		hv_object_free(definition);
@@ -168,7 +168,7 @@ static int emit_vm(struct listing *l, struct test_vm *vm)
 {
 	struct hv_object *obj = hv_object_new(l->query->kind);
 	if (!obj)
-		return hv_fail(l->err, HV_FAILED, 0, "no memory for vm '%s'", vm->name);
+		return hv_fail(l->err, HV_FAILED, 0, "no memory for vm \"%s\"", vm->name);
 	bool whole = false;
 	obj->values[0] = (struct hv_value){.presence = HV_SET, .string = strdup(vm->name)};
 	for (size_t i = 1; i < obj->n_values; i++) {
@@ -364,7 +364,7 @@ static int emit_parts(struct listing *l, const struct test_vm *vm)
 	bool own;
 	struct hv_object *def = definition_of(l->world, vm, &own);
 	if (!def)
-		return hv_fail(l->err, HV_FAILED, 0, "no memory for vm '%s'", vm->name);
+		return hv_fail(l->err, HV_FAILED, 0, "no memory for vm \"%s\"", vm->name);
 	int rc = 0;
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		if (strcmp(parts[i].kind, l->query->kind->name) == 0)
@@ -381,7 +381,7 @@ static int emit_host(struct listing *l)
 {
 	struct hv_object *host = hv_object_new(l->query->kind);
 	if (!host)
-		return hv_fail(l->err, HV_FAILED, 0, "no memory for host '%s'", l->world->host);
+		return hv_fail(l->err, HV_FAILED, 0, "no memory for host \"%s\"", l->world->host);
 	int64_t running = 0, used = 0;
 	for (size_t i = 0; i < l->world->n_vms; i++) {
 		const struct test_vm *vm = l->world->vms[i];

@@ -61,15 +61,15 @@ int world_stream(void *data, const struct hv_object *target, const char *channel
 	const struct test_vm *vm = world_find(world, name);
 	bool log = read_only && channel && strcmp(channel, "log") == 0;
 	if (!vm)
-		return hv_fail(err, HV_NOT_FOUND, 0, "vm '%s' is gone", name);
+		return hv_fail(err, HV_NOT_FOUND, 0, "vm \"%s\" is gone", name);
 	if (!log && strcmp(vm->state, "running") != 0 && strcmp(vm->state, "paused") != 0) {
-		hv_fail(err, HV_CONFLICT, 0, "vm '%s' is %s; its console needs it running", name,
+		hv_fail(err, HV_CONFLICT, 0, "vm \"%s\" is %s; its console needs it running", name,
 			vm->state);
 		return hv_hint(err, "first: hvsh vm start %s", name);
 	}
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return hv_fail(err, HV_FAILED, errno, "console of vm '%s'", name);
+		return hv_fail(err, HV_FAILED, errno, "console of vm \"%s\"", name);
 	char banner[160];
 	int len = snprintf(banner, sizeof banner, "\r\n%s: a VM made of memory\r\n%s", name,
 			   log ? "" : "login: ");

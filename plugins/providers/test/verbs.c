@@ -28,11 +28,11 @@ static int work(struct change *c, double seconds)
 	double end = world_now() + seconds;
 	for (double left; (left = end - world_now()) > 0;) {
 		if (hv_job_cancelled(c->job))
-			return hv_fail(c->err, HV_FAILED, 0, "vm '%s': %s was cancelled",
+			return hv_fail(c->err, HV_FAILED, 0, "vm \"%s\": %s was cancelled",
 				       c->vm->name, c->method->name);
 		if (hv_job_time_left(c->job) <= 0)
 			return hv_fail(c->err, HV_TIMEOUT, 0,
-				       "vm '%s': %s took longer than allowed", c->vm->name,
+				       "vm \"%s\": %s took longer than allowed", c->vm->name,
 				       c->method->name);
 		hv_job_progress(c->job, 1 - left / seconds, NULL);
 		long slice = left > 0.02 ? 20000000 : (long)(left * 1e9) + 1;
@@ -45,13 +45,13 @@ static int check_faults(const struct world *world, const char *name, const char 
 			struct hv_error *err)
 {
 	if (matches(world->fail, name))
-		return hv_fail(err, HV_FAILED, EIO, "vm '%s': %s", name, what);
+		return hv_fail(err, HV_FAILED, EIO, "vm \"%s\": %s", name, what);
 	if (matches(world->deny, name)) {
-		hv_fail(err, HV_DENIED, EACCES, "vm '%s': %s", name, what);
+		hv_fail(err, HV_DENIED, EACCES, "vm \"%s\": %s", name, what);
 		return hv_hint(err, "ask the owner of the host for the right to do so");
 	}
 	if (matches(world->full, name)) {
-		hv_fail(err, HV_FAILED, ENOSPC, "vm '%s': %s", name, what);
+		hv_fail(err, HV_FAILED, ENOSPC, "vm \"%s\": %s", name, what);
 		return hv_hint(err, "make room, then try again");
 	}
 	return 0;
@@ -64,7 +64,7 @@ static struct test_vm *find(struct world *world, const struct hv_object *target,
 							  : hv_get_string(target, "vm");
 	struct test_vm *vm = world_find(world, name ?: "");
 	if (!vm)
-		hv_fail(err, HV_NOT_FOUND, 0, "vm '%s' is gone", name ?: "?");
+		hv_fail(err, HV_NOT_FOUND, 0, "vm \"%s\" is gone", name ?: "?");
 	else
 		world_settle(world, vm);
 	return vm;
@@ -74,7 +74,7 @@ static int check_free(struct world *world, const char *name, struct hv_error *er
 {
 	if (!world_find(world, name))
 		return 0;
-	hv_fail(err, HV_CONFLICT, 0, "vm '%s' is there already", name);
+	hv_fail(err, HV_CONFLICT, 0, "vm \"%s\" is there already", name);
 	return hv_hint(err, "choose another name, or delete that one: hvsh vm delete %s", name);
 }
 
@@ -127,7 +127,7 @@ static int verb_stop(struct change *c)
 	if (matches(c->world->deaf, c->vm->name)) {
 		int rc = work(c, grace);
 		if (rc == 0 && !force) {
-			hv_fail(c->err, HV_TIMEOUT, 0, "vm '%s' did not shut down within %.0f s",
+			hv_fail(c->err, HV_TIMEOUT, 0, "vm \"%s\" did not shut down within %.0f s",
 				c->vm->name, grace);
 			return hv_hint(c->err, "kill it: hvsh vm stop --force, or hvsh vm kill %s",
 				       c->vm->name);
@@ -340,11 +340,11 @@ int world_set(void *data, const struct hv_object *target, const struct hv_object
 		return rc;
 	struct hv_object *definition = definition_keep(world, vm);
 	if (!definition)
-		return hv_fail(err, HV_FAILED, 0, "no memory for vm '%s'", vm->name);
+		return hv_fail(err, HV_FAILED, 0, "no memory for vm \"%s\"", vm->name);
 	struct hv_object *changed =
 		target->kind == world->vm_kind ? definition : find_part(definition, target);
 	if (!changed)
-		return hv_fail(err, HV_NOT_FOUND, 0, "%s '%s' of vm '%s' is gone",
+		return hv_fail(err, HV_NOT_FOUND, 0, "%s \"%s\" of vm \"%s\" is gone",
 			       target->kind->name, hv_object_name(target), vm->name);
 	rc = hv_object_merge(changed, changes, err);
 	if (rc == 0)

@@ -129,7 +129,7 @@ int world_rename(struct world *world, struct test_vm *vm, const char *name, stru
 {
 	struct hv_object *definition = definition_keep(world, vm);
 	if (!definition || hv_set_string(definition, "name", name) < 0)
-		return hv_fail(err, HV_FAILED, 0, "no memory to rename vm '%s'", vm->name);
+		return hv_fail(err, HV_FAILED, 0, "no memory to rename vm \"%s\"", vm->name);
 	unlink_vm(world, vm);
 	snprintf(vm->name, sizeof vm->name, "%s", name);
 	link_vm(world, vm);
@@ -156,13 +156,13 @@ static int populate(struct world *world, size_t n, struct hv_error *err)
 {
 	double now = world_time();
 	if (!make_room(world, n + 16))
-		return hv_fail(err, HV_FAILED, ENOMEM, "test host '%s'", world->host);
+		return hv_fail(err, HV_FAILED, ENOMEM, "test host \"%s\"", world->host);
 	for (size_t i = 0; i < n; i++) {
 		char name[32];
 		snprintf(name, sizeof name, "vm%04zu", i);
 		struct test_vm *vm = world_add(world, name, NULL);
 		if (!vm)
-			return hv_fail(err, HV_FAILED, ENOMEM, "test host '%s'", world->host);
+			return hv_fail(err, HV_FAILED, ENOMEM, "test host \"%s\"", world->host);
 		vm->state = world_state(world, first_state(vm->serial));
 		vm->started = now - (double)(vm->serial * 37UL % 864000) - 60;
 		if (strcmp(vm->state, "crashed") == 0)
@@ -194,8 +194,8 @@ static int parse_option(struct world *world, char *option, struct hv_error *err)
 {
 	char *equals = strchr(option, '=');
 	if (strcmp(option, "unreachable") == 0) {
-		hv_fail(err, HV_UNREACHABLE, 0, "host '%s' does not answer", world->host);
-		return hv_hint(err, "it was made so: take 'unreachable' out of its URI");
+		hv_fail(err, HV_UNREACHABLE, 0, "host \"%s\" does not answer", world->host);
+		return hv_hint(err, "it was made so: take \"unreachable\" out of its URI");
 	}
 	if (equals) {
 		*equals = '\0';
@@ -216,7 +216,7 @@ static int parse_option(struct world *world, char *option, struct hv_error *err)
 		if (strcmp(option, "latency") == 0)
 			return parse_time(&world->latency, equals + 1, err);
 	}
-	hv_fail(err, HV_USAGE, 0, "a test host has no option '%.64s'", option);
+	hv_fail(err, HV_USAGE, 0, "a test host has no option \"%.64s\"", option);
 	return hv_hint(err, "it has delay, latency, fail, deny, full, hang, deaf, unreachable");
 }
 
@@ -227,7 +227,7 @@ static int parse_uri(struct world *world, const char *uri, size_t *n, struct hv_
 	unsigned long count = *uri ? strtoul(uri, &end, 10) : 0;
 	const char *rest = *uri ? end : uri;
 	if (*uri == '-' || errno || (*rest && *rest != ',') || count > WORLD_VMS_MAX) {
-		hv_fail(err, HV_USAGE, 0, "'test:%.64s' is not the URI of a test host", uri);
+		hv_fail(err, HV_USAGE, 0, "\"test:%.64s\" is not the URI of a test host", uri);
 		return hv_hint(err, "write test:N for N VMs, at most %d", WORLD_VMS_MAX);
 	}
 	*n = count;
@@ -253,7 +253,7 @@ int world_open(void **data, const char *uri, const char *host_name, struct hv_er
 	size_t n = 0;
 	int rc = world->events && world->event_fd >= 0
 			 ? parse_uri(world, uri, &n, err)
-			 : hv_fail(err, HV_FAILED, errno, "test host '%s'", host_name);
+			 : hv_fail(err, HV_FAILED, errno, "test host \"%s\"", host_name);
 	if (rc == 0)
 		rc = populate(world, n, err);
 	if (rc == 0)
