@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plugins/config.h"
 #include "plugins/hvsh.h"
 
 static const struct hv_prop args[] = {{.name = "vm",
@@ -38,8 +39,7 @@ static const struct hv_prop options[] = {
 	 .help = "take the keyboard from whoever has it"},
 	{.name = "escape",
 	 .type = HV_STRING,
-	 .preset = "^]",
-	 .help = "the key that ends it: ^A to ^_, or one character"},
+	 .help = "the key that ends it: ^A to ^_, or one character; else the setting \"escape\""},
 	{.name = "send",
 	 .type = HV_STRING,
 	 .help = "type this; \\n is the Enter key, \\\\ a backslash"},
@@ -225,7 +225,8 @@ static int attach(struct hv_call *call, const char *suffix, int *fd, struct hv_e
 static int run_attached(struct hv_call *call, struct session *s, struct hv_error *err)
 {
 	const char *send = hv_get_string(call->options, "send");
-	const char *key = hv_get_string(call->options, "escape");
+	const char *key = hv_get_string(hv_has(call->options, "escape") ? call->options : hv_config(),
+					"escape");
 	bool scripted = send || s->until || hv_has(call->options, "timeout");
 	int escape = parse_escape(key, err);
 	if (escape < 0)

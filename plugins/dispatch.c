@@ -161,8 +161,10 @@ static void say_change(struct running *run, const char *verb, const struct hv_ki
 	if (run->call.what_if)
 		fprintf(out, "would %s %s \"%s\"", verb, kind->name, address);
 	else
-		fprintf(out, "%s %s \"%s\"", verb, kind->name, address);
+		fprintf(out, "%s \"%s\": %s", kind->name, address, verb);
 	describe_values(out, args);
+	if (!run->call.what_if)
+		fputs(", done", out);
 	fclose(out);
 	run->session->sink->say(run->session->sink, run->call.what_if, line);
 	free(line);

@@ -6,6 +6,7 @@
 #include "shell/interactive.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,9 +17,9 @@
 #include <readline/readline.h>
 
 #include "engine/host/paths.h"
+#include "plugins/config.h"
 #include "shell/complete.h"
 
-#define HISTORY_LINES 5000
 #define WATCHED_HOSTS 64
 
 static struct {
@@ -139,7 +140,7 @@ static void history_open(void)
 	struct hv_paths paths;
 	struct hv_error ignored;
 	using_history();
-	stifle_history(HISTORY_LINES);
+	stifle_history((int)hv_get_int(hv_config(), "history"));
 	if (hv_paths_init(&paths, &ignored) < 0 || hv_paths_make_dir(paths.data, &ignored) < 0)
 		return;
 	snprintf(shell.history_file, sizeof shell.history_file, "%s/history", paths.data);
@@ -179,12 +180,25 @@ static void history_add(const char *line)
 
 /* ---- prompt and events ----------------------------------------------------------------------- */
 
+static bool is_production(const char *host)
+{
+	const struct hv_list *globs = hv_get_list(hv_config(), "production");
+	for (size_t i = 0; globs && i < globs->n; i++) {
+		if (fnmatch(globs->strings[i], host, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
 static const char *prompt(void)
 {
 	static char text[192];
 	bool colour = shell.run->output->colour;
-	snprintf(text, sizeof text, "%shvsh %s>%s ", colour ? "\001\033[1;32m\002" : "",
-		 hv_model_current(shell.run->session->model), colour ? "\001\033[0m\002" : "");
+	const char *host = hv_model_current(shell.run->session->model);
+	bool warn = is_production(host);
+	snprintf(text, sizeof text, "%shvsh %s%s>%s ",
+		 !colour ? "" : warn ? "\001\033[1;31m\002" : "\001\033[1;32m\002", host,
+		 warn ? " PRODUCTION" : "", colour ? "\001\033[0m\002" : "");
 	return text;
 }
 

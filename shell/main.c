@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "plugins/config.h"
 #include "shell/complete.h"
 #include "shell/help.h"
 #include "shell/interactive.h"
@@ -123,28 +124,36 @@ static void report_refused(struct output *output)
 	}
 }
 
-static int choose_format(struct output *output, const char *word, struct hv_error *err)
+/* The position of the word in force among the choices of a setting. */
+static size_t setting_index(const char *name)
 {
-	static const char *const words[] = {"table", "wide", "json", "yaml", "csv", "name"};
-	for (size_t i = 0; word && i < sizeof words / sizeof *words; i++) {
-		if (strcmp(words[i], word) == 0) {
-			output->preset = (enum output_format)i;
-			return 0;
-		}
-	}
-	return word ? hv_fail(err, HV_USAGE, 0,
-			      "no output format \"%s\": table, wide, json, yaml, csv or name", word)
-		    : 0;
+	const struct hv_prop *row = hv_prop_find(hv_config_table(), name);
+	size_t i = 0;
+	while (row->choices[i] && strcmp(row->choices[i], hv_get_string(hv_config(), name)) != 0)
+		i++;
+	return i;
+}
+
+static int apply_settings(const struct invocation *inv, struct output *output, struct hv_error *err)
+{
+	enum colour { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
+	int rc = config_load(err);
+	if (rc == 0 && inv->format)
+		rc = config_override("output", inv->format, err);
+	if (rc == 0 && inv->host)
+		rc = config_override("host", inv->host, err);
+	if (rc < 0)
+		return rc;
+	output->preset = (enum output_format)setting_index("output");
+	if (setting_index("color") != COLOUR_AUTO)
+		output->colour = setting_index("color") == COLOUR_ALWAYS;
+	return 0;
 }
 
 /* A host may be given by its URI, and is then called by its scheme. */
 static int choose_host(struct hv_model *model, const char *host, struct hv_error *err)
 {
 	char name[64];
-	if (!host)
-		host = getenv("HVSH_HOST");
-	if (!host || !*host)
-		return 0;
 	size_t len = strcspn(host, ":");
 	if (!host[len])
 		return hv_model_use(model, host, err);
@@ -203,7 +212,7 @@ static int run_words(struct script_run *run, const struct invocation *inv, struc
 
 static int run_session(struct script_run *run, const struct invocation *inv, struct hv_error *err)
 {
-	int rc = choose_host(run->session->model, inv->host, err);
+	int rc = choose_host(run->session->model, hv_get_string(hv_config(), "host"), err);
 	if (rc < 0)
 		return rc;
 	if (inv->n_words)
@@ -217,7 +226,7 @@ static int run_session(struct script_run *run, const struct invocation *inv, str
 
 static int run_invocation(const struct invocation *inv, struct output *output, struct hv_error *err)
 {
-	int rc = choose_format(output, inv->format, err);
+	int rc = apply_settings(inv, output, err);
 	if (rc < 0)
 		return rc;
 	plugin_load_all();
@@ -259,6 +268,7 @@ int main(int argc, char **argv)
 	if (fflush(stdout) != 0 && status == 0)
 		status = HV_FAILED;
 	output_fini(&output);
+	config_free();
 	plugin_unload_all();
 	return status;
 }
