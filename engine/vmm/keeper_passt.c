@@ -54,12 +54,25 @@ static pid_t spawn(char *const argv[], int fd, int *exec_errno)
 	return pid;
 }
 
+/*
+ * passt throws frames away that its socket cannot take at once, and TCP then sends them again; so
+ * both directions get as much room as the host allows, with rights or without.
+ */
+static void widen(int fd)
+{
+	static const int forced = 4 << 20, allowed = 1 << 30;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &forced, sizeof forced) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &allowed, sizeof allowed);
+}
+
 static int start_one(struct keeper_passt *passt, struct spec_nic *nic, struct hv_error *err)
 {
 	char fd_text[12];
 	int pair[2], failed = 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return hv_fail(err, HV_FAILED, errno, "nic \"%s\"", nic->id);
+	widen(pair[0]);
+	widen(pair[1]);
 	snprintf(fd_text, sizeof fd_text, "%d", pair[1]);
 	char **argv = arguments(nic, fd_text);
 	pid_t pid = argv ? spawn(argv, pair[1], &failed) : -1;
