@@ -297,6 +297,15 @@ static bool can_punch(int fd, uint64_t end, bool is_device)
 	return is_device || fallocate(fd, mode, end, 65536) == 0;
 }
 
+/* What holes are made of. Network file systems tell their preferred transfer size instead, which
+ * may be anything. */
+static uint32_t granularity(const struct stat *st)
+{
+	uint64_t size = (uint64_t)st->st_blksize;
+	bool plausible = size >= BLOCK_SECTOR && size <= 65536 && !(size & (size - 1));
+	return plausible ? (uint32_t)size : 4096;
+}
+
 static int check_file(int fd, bool read_only, struct stat *st, struct hv_error *err)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -333,7 +342,7 @@ int block_raw_new(struct block **out, int fd, bool read_only, struct hv_error *e
 		.size_bytes = ((uint64_t)end + BLOCK_SECTOR - 1) & ~(uint64_t)(BLOCK_SECTOR - 1),
 		.read_only = read_only,
 		.can_discard = !read_only && can_punch(fd, end, S_ISBLK(st.st_mode)),
-		.discard_bytes = st.st_blksize >= BLOCK_SECTOR ? st.st_blksize : BLOCK_SECTOR,
+		.discard_bytes = granularity(&st),
 	};
 	atomic_store(&raw->no_punch, !raw->block.can_discard);
 	*out = &raw->block;
