@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config.h"
+#include <config.h> /* the generated one: plugins/ has its own */
 #include "plugins/registry.h"
 
 static struct {
