@@ -16,7 +16,7 @@
 #define SLP_EN 0x20
 
 struct acpi acpi;
-static uint32_t ged_seen;
+uint32_t acpi_events; /* what the stub of VECTOR_GED read */
 
 /* Tables need no alignment. */
 static uint32_t get32(const uint8_t *p)
@@ -170,12 +170,5 @@ void acpi_reset(void)
 
 bool acpi_power_button(void)
 {
-	uint32_t count = irq_count[VECTOR_GED];
-
-	if (!acpi.ged_gsi || count == ged_seen)
-		return false;
-	ged_seen = count;
-	uint32_t events = mmio_read32(LAYOUT_POWER + LAYOUT_GED_EVENTS);
-	apic_eoi();
-	return events & LAYOUT_GED_POWER_BUTTON;
+	return __atomic_exchange_n(&acpi_events, 0, __ATOMIC_ACQ_REL) & LAYOUT_GED_POWER_BUTTON;
 }

@@ -32,7 +32,8 @@ void acpi_init(uint64_t rsdp);
 void acpi_list(void);      /* prints what was found */
 void acpi_power_off(void); /* returns only where it does not work */
 void acpi_reset(void);
-/* Serves the event device; true when the power button was pressed. */
+extern uint32_t acpi_events;
+/* True once after the power button was pressed. */
 bool acpi_power_button(void);
 
 #endif

@@ -8,7 +8,6 @@
 #include "tests/guest/boot.h"
 #include "tests/guest/io.h"
 
-#define LAPIC_EOI 0xb0
 #define LAPIC_SVR 0xf0
 #define LAPIC_ICR_LOW 0x300
 #define LAPIC_ICR_HIGH 0x310
@@ -33,11 +32,6 @@ static void ioapic_write(uint32_t reg, uint32_t value)
 {
 	mmio_write32(acpi.ioapic, reg);
 	mmio_write32(acpi.ioapic + 0x10, value);
-}
-
-void apic_eoi(void)
-{
-	lapic_write(LAPIC_EOI, 0);
 }
 
 void apic_send(uint8_t apic_id, uint32_t command)

@@ -10,7 +10,6 @@ extern bool apic_present; /* false where there is no MADT: then nothing interrup
 
 void apic_init(void);   /* the first CPU: its APIC and the IOAPIC's pins */
 void apic_enable(void); /* every CPU */
-void apic_eoi(void);
 void apic_send(uint8_t apic_id, uint32_t command);
 /* One shot: VECTOR_TIMER on this CPU after that time; 0 stops it. */
 void apic_timer(uint64_t ns);

@@ -152,15 +152,33 @@ stubs:
 	.endr
 	.rept 224
 	.balign STUB_STRIDE
+	.if vector == VECTOR_GED
+	jmp ged_interrupt
+	.endif
 	lock incl irq_count + 4 * vector
 	lock incl irq_any
-	.if vector >= VECTOR_EDGE && vector != VECTOR_SPURIOUS
+	.if vector != VECTOR_SPURIOUS
 	addr32 movl $0, EOI
 	.endif
 	orl $RFLAGS_IF_IOPL3, 16(%rsp)
 	iretq
 	.set vector, vector + 1
 	.endr
+
+	/*
+	 * The event device's line is level: reading its events here lowers it. It cannot be left to CPL 3 to
+	 * do so and end the interrupt, since some hosts forget that an interrupt is in service.
+	 */
+	.balign STUB_STRIDE
+ged_interrupt:
+	pushq %rax
+	addr32 movl LAYOUT_POWER + LAYOUT_GED_EVENTS, %eax
+	lock orl %eax, acpi_events
+	popq %rax
+	lock incl irq_any
+	addr32 movl $0, EOI
+	orl $RFLAGS_IF_IOPL3, 16(%rsp)
+	iretq
 
 	/*
 	 * hlt at CPL 3 is the gate to CPL 0: it faults everywhere in the same way, whereas int n is not to be

@@ -28,10 +28,8 @@
 
 #define TRAMPOLINE 0x8000 /* where other CPUs start, in real mode */
 
-#define VECTOR_LEVEL 0x20 /* 0x20 to 0x2f: the stub leaves the EOI to whoever serves the device */
 #define VECTOR_SERIAL 0x21
-#define VECTOR_GED 0x22
-#define VECTOR_EDGE 0x30 /* 0x30 and on: the stub counts, ends the interrupt and returns */
+#define VECTOR_GED 0x22 /* has its own stub */
 #define VECTOR_TIMER 0x30
 #define VECTOR_CALL 0x31   /* work for another CPU */
 #define VECTOR_DEVICE 0x40 /* 0x40 to 0xef: MSI-X */

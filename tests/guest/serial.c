@@ -77,8 +77,6 @@ void serial_service(void)
 	seen = count;
 	in8(IIR);
 	drain();
-	if (apic_present)
-		apic_eoi();
 }
 
 int serial_read(void)

@@ -10,7 +10,7 @@ void serial_init(void);
 void serial_write(const char *text, size_t len); /* \n becomes \r\n */
 /* The next byte typed, -1 where there is none. */
 int serial_read(void);
-/* The interrupt is not ended by its stub: this takes what came into a buffer and ends it. */
+/* Takes what came into a buffer, after an interrupt said so. */
 void serial_service(void);
 
 #endif

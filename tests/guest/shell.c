@@ -100,6 +100,15 @@ static int run_acpi(int argc, char **argv)
 	return 0;
 }
 
+static int run_irqs(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	for (int i = 32; i < 256; i++)
+		if (irq_count[i])
+			print("irq vector=%x count=%u\n", i, irq_count[i]);
+	return 0;
+}
+
 static int run_cpuid(int argc, char **argv)
 {
 	uint64_t leaf = 0, subleaf = 0;
@@ -166,6 +175,7 @@ static const struct command shell_commands[] = {
 	{"echo", "TEXT...", "say it", run_echo},
 	{"cpus", "", "CPUs; a sum on all of them at once", run_cpus},
 	{"acpi", "", "what the tables say", run_acpi},
+	{"irqs", "", "interrupts so far", run_irqs},
 	{"cpuid", "LEAF [SUBLEAF]", "the CPUID instruction at CPL 0", run_cpuid},
 	{"msr", "NUMBER [VALUE]", "read or write a model specific register", run_msr},
 	{"crash", "[high]", "take a fault, report it, power off", run_crash},
