@@ -373,27 +373,27 @@ static void scsi_gives_sense_data_with_the_answer(void **state)
 
 static void scsi_keeps_to_the_sizes_that_the_driver_wrote(void **state)
 {
-	struct rig r;
+	struct rig *r = malloc(sizeof *r);
 	(void)state;
-	rig_make(&r);
+	rig_make(r);
 	uint32_t sense = 8, cdb = 16;
-	virtio_write_config(r.dev, offsetof(struct virtio_scsi_config, sense_size), &sense, 4);
-	virtio_write_config(r.dev, offsetof(struct virtio_scsi_config, cdb_size), &cdb, 4);
-	rig_start_queues(&r, 16);
+	virtio_write_config(r->dev, offsetof(struct virtio_scsi_config, sense_size), &sense, 4);
+	virtio_write_config(r->dev, offsetof(struct virtio_scsi_config, cdb_size), &cdb, 4);
+	rig_start_queues(r, 16);
 	static const uint8_t far[10] = {0x28, 0, 0x7f, 0, 0, 1, 0, 0, 2, 0};
-	put_req(&r, r.req, 0, 0, 1, far, 10);
-	driver_add(&r.queue[0],
-		   (struct driver_part[]){{r.req, 19 + 16, false}, {r.resp, 12 + 8 + 1024, true}},
+	put_req(r, r->req, 0, 0, 1, far, 10);
+	driver_add(&r->queue[0],
+		   (struct driver_part[]){{r->req, 19 + 16, false}, {r->resp, 12 + 8 + 1024, true}},
 		   2);
-	driver_kick(&r.queue[0]);
+	driver_kick(&r->queue[0]);
 	uint32_t len;
-	assert_true(driver_wait(&r.queue[0], NULL, &len));
+	assert_true(driver_wait(&r->queue[0], NULL, &len));
 	assert_int_equal(len, 12 + 8);
-	assert_int_equal(resp_at(&r, r.resp)->sense_len, 8);
-	assert_int_equal(resp_at(&r, r.resp)->sense[2], 5);
-	virtio_write_config(r.dev, offsetof(struct virtio_scsi_config, cdb_size), &cdb, 4);
-	assert_true(needs_reset(&r));
-	tear_down((void *[]){memcpy(malloc(sizeof r), &r, sizeof r)});
+	assert_int_equal(resp_at(r, r->resp)->sense_len, 8);
+	assert_int_equal(resp_at(r, r->resp)->sense[2], 5);
+	virtio_write_config(r->dev, offsetof(struct virtio_scsi_config, cdb_size), &cdb, 4);
+	assert_true(needs_reset(r));
+	tear_down((void *[]){r});
 }
 
 /* ---- hostile drivers
@@ -401,19 +401,19 @@ static void scsi_keeps_to_the_sizes_that_the_driver_wrote(void **state)
 
 static void scsi_refuses_absurd_sizes(void **state)
 {
-	struct rig r;
+	struct rig *r = malloc(sizeof *r);
 	(void)state;
-	rig_make(&r);
+	rig_make(r);
 	uint32_t cdb = 0x10000;
-	virtio_write_config(r.dev, offsetof(struct virtio_scsi_config, cdb_size), &cdb, 4);
-	assert_true(needs_reset(&r));
-	virtio_write_config(r.dev, 3, &cdb, 4);
-	virtio_write_config(r.dev, 0, &cdb, 4);
+	virtio_write_config(r->dev, offsetof(struct virtio_scsi_config, cdb_size), &cdb, 4);
+	assert_true(needs_reset(r));
+	virtio_write_config(r->dev, 3, &cdb, 4);
+	virtio_write_config(r->dev, 0, &cdb, 4);
 	struct virtio_scsi_config config;
-	virtio_read_config(r.dev, 0, &config, sizeof config);
+	virtio_read_config(r->dev, 0, &config, sizeof config);
 	assert_int_equal(config.cdb_size, 32);
 	assert_int_equal(config.num_queues, QUEUES);
-	tear_down((void *[]){memcpy(malloc(sizeof r), &r, sizeof r)});
+	tear_down((void *[]){r});
 }
 
 static void scsi_fails_on_a_request_without_room_for_the_response(void **state)
@@ -652,6 +652,8 @@ static void events_without_a_buffer_are_told_as_missed(void **state)
 	driver_kick(&r->event);
 	assert_true(driver_wait(&r->event, NULL, NULL));
 	assert_int_equal(event->event, VIRTIO_SCSI_T_EVENTS_MISSED | VIRTIO_SCSI_T_NO_EVENT);
+	struct hv_error err;
+	assert_int_equal(virtio_pause(r->dev, &err), 0);
 	assert_false(vscsi_of(r->dev)->events_missed);
 }
 
@@ -698,36 +700,36 @@ static void state_survives_a_round_trip_and_goes_on(void **state)
 	struct rig *a = *state;
 	struct hv_error err;
 	struct state_out out;
-	struct rig b;
+	struct rig *b = malloc(sizeof *b);
 	set_modes(a);
 	assert_int_equal(virtio_pause(a->dev, &err), 0);
 	state_out_init(&out);
 	assert_int_equal(virtio_save(a->dev, &out, &err), 0);
-	rig_make(&b);
-	memcpy(b.m.mem.regions[0].hva, a->m.mem.regions[0].hva, a->m.mem.regions[0].len);
+	rig_make(b);
+	memcpy(b->m.mem.regions[0].hva, a->m.mem.regions[0].hva, a->m.mem.regions[0].len);
 	struct state_in in = {out.bytes, out.len, 0};
-	assert_int_equal(virtio_load(b.dev, &in, &err), 0);
+	assert_int_equal(virtio_load(b->dev, &in, &err), 0);
 	assert_int_equal(in.pos, in.len);
-	struct scsi_lun *lun = vscsi_find(vscsi_of(b.dev), (struct vscsi_addr){true, 0, 0});
+	struct scsi_lun *lun = vscsi_find(vscsi_of(b->dev), (struct vscsi_addr){true, 0, 0});
 	assert_false(atomic_load(&lun->write_cache));
 	assert_true(atomic_load(&lun->stopped));
 	assert_int_equal(atomic_load(&lun->attentions), 1u << SCSI_UA_CAPACITY);
-	assert_true(vscsi_of(b.dev)->events_missed);
+	assert_true(vscsi_of(b->dev)->events_missed);
 	/* the driver goes on where it was, on the other machine's memory */
-	b.control = a->control;
-	b.event = a->event;
+	b->control = a->control;
+	b->event = a->event;
 	for (int i = 0; i < QUEUES; i++) {
-		b.queue[i] = a->queue[i];
-		b.queue[i].m = &b.m;
-		b.queue[i].dev = b.dev;
-		b.queue[i].vq = &b.dev->queues[2 + i];
+		b->queue[i] = a->queue[i];
+		b->queue[i].m = &b->m;
+		b->queue[i].dev = b->dev;
+		b->queue[i].vq = &b->dev->queues[2 + i];
 	}
 	atomic_store(&lun->attentions, 0);
 	atomic_store(&lun->stopped, false);
-	virtio_resume(b.dev);
-	assert_int_equal(run(&b, 1, 0, 0, read_10, 10, 0, 1024), RESP_BYTES + 1024);
+	virtio_resume(b->dev);
+	assert_int_equal(run(b, 1, 0, 0, read_10, 10, 0, 1024), RESP_BYTES + 1024);
 	state_out_fini(&out);
-	tear_down((void *[]){memcpy(malloc(sizeof b), &b, sizeof b)});
+	tear_down((void *[]){b});
 	virtio_resume(a->dev);
 }
 
@@ -736,21 +738,21 @@ static void state_of_other_disks_is_refused(void **state)
 	struct rig *a = *state;
 	struct hv_error err;
 	struct state_out out;
-	struct rig b;
+	struct rig *b = malloc(sizeof *b);
 	assert_int_equal(virtio_pause(a->dev, &err), 0);
 	state_out_init(&out);
 	assert_int_equal(virtio_save(a->dev, &out, &err), 0);
-	rig_make(&b);
-	add_raw(b.dev, b.fd, 1, 0);
+	rig_make(b);
+	add_raw(b->dev, b->fd, 1, 0);
 	struct state_in in = {out.bytes, out.len, 0};
-	assert_int_equal(virtio_load(b.dev, &in, &err), -HV_CONFLICT);
+	assert_int_equal(virtio_load(b->dev, &in, &err), -HV_CONFLICT);
 	assert_string_equal(err.message, "'scsi0' has 3 disks here and had 2 where it was saved");
 	for (size_t len = 0; len < out.len; len++) {
 		in = (struct state_in){out.bytes, len, 0};
-		assert_int_not_equal(virtio_load(b.dev, &in, &err), 0);
+		assert_int_not_equal(virtio_load(b->dev, &in, &err), 0);
 	}
 	state_out_fini(&out);
-	tear_down((void *[]){memcpy(malloc(sizeof b), &b, sizeof b)});
+	tear_down((void *[]){b});
 }
 
 static void what_is_written_to_memory_is_marked_dirty(void **state)
