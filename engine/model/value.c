@@ -46,12 +46,18 @@ static const struct unit *read_unit(const struct unit *units, const char **at)
 	return NULL;
 }
 
-/* A plain decimal number: no sign, no "inf", no hexadecimal. */
+/* A decimal number, with an exponent where a program wrote it: no sign, no "inf", no hexadecimal.
+ */
 static bool read_number(const char **at, double *number)
 {
 	if (!isdigit((unsigned char)**at) && **at != '.')
 		return false;
 	size_t len = strspn(*at, "0123456789.");
+	if ((*at)[len] == 'e') {
+		size_t sign = len + 1 + strspn(*at + len + 1, "+-");
+		size_t exponent = strspn(*at + sign, "0123456789");
+		len = exponent ? sign + exponent : len;
+	}
 	char digits[40];
 	if (len >= sizeof digits)
 		return false;
@@ -60,7 +66,7 @@ static bool read_number(const char **at, double *number)
 	char *end;
 	*number = strtod(digits, &end);
 	*at += len;
-	return *end == '\0' && end > digits;
+	return *end == '\0' && end > digits && *number < 1e30;
 }
 
 static int parse_int(struct hv_value *value, const char *text, struct hv_error *err)
@@ -82,7 +88,7 @@ static int parse_size(struct hv_value *value, const char *text, struct hv_error 
 	char *end;
 	errno = 0;
 	unsigned long long whole = strtoull(text, &end, 10);
-	bool exact = isdigit((unsigned char)*text) && *end != '.' && errno == 0;
+	bool exact = isdigit((unsigned char)*text) && *end != '.' && *end != 'e' && errno == 0;
 	double number = 0;
 	const struct unit *unit = read_number(&at, &number) ? read_unit(size_units, &at) : NULL;
 	if (!unit || *at) {

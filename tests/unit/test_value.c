@@ -72,6 +72,7 @@ static void sizes_are_powers_of_1024(void **state)
 	assert_int_equal(size_of("4096"), 4096);
 	assert_int_equal(size_of("9007199254740993"), 9007199254740993LL);
 	assert_int_equal(size_of("0"), 0);
+	assert_int_equal(size_of("1e3"), 1000);
 	expect_bad("size", "12Q", "is not a size");
 	expect_bad("size", "", "is not a size");
 	expect_bad("size", "-1", "is not a size");
@@ -156,6 +157,8 @@ static void exact_text_parses_back(void **state)
 		{"time", "5400s"},
 		{"share", "61.4%"},
 		{"rate", "0.1/s"},
+		{"rate", "1e+20/s"},
+		{"time", "1e-07s"},
 		{"flag", "no"},
 		{"colour", "blue"},
 		{"count", "7"},
