@@ -58,31 +58,35 @@ static int64_t now_ms(void)
 
 /* ---- inflate and deflate: arrays of page numbers ------------------------------------------------ */
 
-static int compare_pfns(const void *a, const void *b)
+/* The length of the run of neighbours that begins at pfns[0], upwards or downwards; *low: its lowest. */
+static size_t run_of(const uint32_t *pfns, size_t n, uint64_t *low)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return (x > y) - (x < y);
+	size_t run = 1;
+	uint32_t step = n > 1 && pfns[1] == pfns[0] - 1 ? (uint32_t)-1 : 1;
+	while (run < n && pfns[run] == pfns[run - 1] + step && pfns[run] != 0 && pfns[run - 1] != 0)
+		run++;
+	*low = step == 1 ? pfns[0] : pfns[run - 1];
+	return run;
 }
 
-/* Runs of neighbours go in one call. Numbers that are no memory are passed over. */
-static uint64_t discard_pfns(struct virtio_balloon *balloon, uint32_t *pfns, size_t n)
+/* Drivers allocate neighbours one after another, so runs go in one call each without sorting. (qsort()
+ * would ask the system how much memory it has, which the sandbox refuses.) Numbers that are no memory
+ * are passed over. */
+static void discard_pfns(struct virtio_balloon *balloon, const uint32_t *pfns, size_t n)
 {
 	struct gmem *mem = balloon->dev.env->mem;
-	uint64_t bytes = 0;
-	qsort(pfns, n, sizeof *pfns, compare_pfns);
+	uint64_t low;
 	for (size_t i = 0, run; i < n; i += run) {
-		for (run = 1; i + run < n && pfns[i + run] == pfns[i] + run; run++)
-			;
-		void *hva = gmem_ptr(mem, pfns[i] * PAGE, run * PAGE);
+		run = run_of(pfns + i, n - i, &low);
+		void *hva = gmem_ptr(mem, low * PAGE, run * PAGE);
 		if (!hva && run > 1) {
-			/* a run may cross the end of a region */
+			/* it may cross the end of a region */
 			run = 1;
 			hva = gmem_ptr(mem, pfns[i] * PAGE, PAGE);
 		}
 		if (hva)
-			bytes += balloon_discard(mem, hva, run * PAGE, balloon->page_bytes);
+			balloon_discard(mem, hva, run * PAGE, balloon->page_bytes);
 	}
-	return bytes;
 }
 
 /* Works on at most PFNS_A_TURN numbers; false where more are left for another turn. */
