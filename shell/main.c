@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "engine/host/paths.h"
 #include "plugins/config.h"
 #include "shell/complete.h"
 #include "shell/help.h"
@@ -34,8 +36,10 @@ static const char usage[] =
 	"  --host HOST[,HOST]   act on these hosts (a name, a glob, or a URI such as test:100)\n"
 	"  --batch FILE         run the commands of FILE (- for standard input)\n"
 	"  --check              with --batch or FILE: parse and resolve all of it, run nothing\n"
-	"  --keep-going, -k     a batch goes on after a failure; the status is the first failure's\n"
-	"  --output, -o FORMAT  table, wide, json, yaml, csv or name, where a command does not say\n"
+	"  --keep-going, -k     a batch goes on after a failure; the status is the first "
+	"failure's\n"
+	"  --output, -o FORMAT  table, wide, json, yaml, csv or name, where a command does not "
+	"say\n"
 	"  --quiet, -q          do not tell what was done\n"
 	"  --version, --help\n"
 	"\n"
@@ -167,14 +171,15 @@ static int run_batch(struct script_run *run, const struct invocation *inv, struc
 	bool from_stdin = !inv->batch || strcmp(inv->batch, "-") == 0;
 	FILE *in = from_stdin ? stdin : fopen(inv->batch, "re");
 	if (!in) {
-		hv_fail(err, errno == ENOENT ? HV_NOT_FOUND : HV_FAILED, errno, "cannot open \"%s\"",
-			inv->batch);
+		hv_fail(err, errno == ENOENT ? HV_NOT_FOUND : HV_FAILED, errno,
+			"cannot open \"%s\"", inv->batch);
 		return -(int)err->code;
 	}
 	run->name = from_stdin ? "stdin" : inv->batch;
 	run->session->stdin_is_script = from_stdin;
 	struct script_source source = {.in = in, .name = run->name};
-	run->status = inv->check ? script_check_source(run, &source) : script_run_source(run, &source);
+	run->status =
+		inv->check ? script_check_source(run, &source) : script_run_source(run, &source);
 	if (!from_stdin)
 		fclose(in);
 	return 0;
@@ -224,6 +229,17 @@ static int run_session(struct script_run *run, const struct invocation *inv, str
 	return 0;
 }
 
+/* Where every hvsh of the user finds them; without such a place there are no records. */
+static void record_jobs(void)
+{
+	struct hv_paths paths;
+	char folder[PATH_MAX];
+	if (hv_paths_init(&paths, NULL) < 0)
+		return;
+	snprintf(folder, sizeof folder, "%s/jobs", paths.runtime);
+	hv_jobs_use_folder(folder, NULL);
+}
+
 static int run_invocation(const struct invocation *inv, struct output *output, struct hv_error *err)
 {
 	int rc = apply_settings(inv, output, err);
@@ -233,6 +249,7 @@ static int run_invocation(const struct invocation *inv, struct output *output, s
 	report_refused(output);
 	struct hv_session session = {.sink = &output->sink};
 	session.model = hv_model_new(err);
+	record_jobs();
 	struct script_run run = {.session = &session,
 				 .output = output,
 				 .vars = variables_new(),

@@ -57,6 +57,19 @@ static void record_path(char path[PATH_MAX], const char *name, const char *endin
 	snprintf(path, PATH_MAX, "%s/%s%s", folder, name, ending);
 }
 
+/* With those above it that are missing; enterable only by their owner. */
+static void make_folder(void)
+{
+	char path[sizeof folder];
+	strcpy(path, folder);
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(path, 0700);
+		*slash = '/';
+	}
+	mkdir(path, 0700);
+}
+
 /* By rename, so that a reader sees the old record or the new one. Best effort: work does not fail
  * because it could not be noted. */
 static void write_record(struct hv_job *job)
@@ -65,7 +78,7 @@ static void write_record(struct hv_job *job)
 	if (!folder[0] || !job->record)
 		return;
 	if (!job->recorded)
-		mkdir(folder, 0700);
+		make_folder();
 	record_path(path, hv_job_name(job), ".json");
 	record_path(fresh, hv_job_name(job), ".new");
 	char *json = hv_object_to_json(job->record);
@@ -250,6 +263,9 @@ void hv_job_end(struct hv_job *job, const struct hv_error *err)
 			hv_set_number(job->record, "progress", 100);
 		}
 		write_record(job);
+		char path[PATH_MAX];
+		record_path(path, hv_job_name(job), ".cancel");
+		unlink(path);
 		prune();
 	}
 	hv_object_free(job->record);

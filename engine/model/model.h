@@ -110,7 +110,7 @@ HV_PUBLIC int hv_model_watch_read(struct hv_model *model, hv_emit_fn *emit, void
 /* Jobs: long work with progress, cancel, result, log; recorded in the state folder so that another
  * hvsh lists them. A provider reports; the front-end decides on waiting and cancels. */
 /* Where records go; the front-end says it once at start (RUNTIME/jobs). Until then none are kept. The
- * folder is made at need, its parent must be there. */
+ * folder is made at need. */
 HV_PUBLIC int hv_jobs_use_folder(const char *path, struct hv_error *err);
 /* A job that nobody waits for, or that takes longer than a moment, is recorded. Providers may be given
  * NULL: all but hv_job_name() and hv_job_cancel() accept it. */
