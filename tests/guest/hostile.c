@@ -25,7 +25,7 @@ static const struct {
 	const struct attack *attacks;
 } kinds[] = {
 	{"ring", ring_attacks},       {"setup", setup_attacks}, {"pci", pci_attacks},
-	{"machine", machine_attacks}, {"scsi", scsi_attacks},
+	{"machine", machine_attacks}, {"scsi", scsi_attacks},   {"other", other_attacks},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -100,12 +100,14 @@ static int run_attack(const struct attack *a, struct virtio *v, uint64_t seed)
 	static const char *const expects[] = {"anything", "needs_reset", "healthy"};
 
 	memset(hostile_page, 0, HOSTILE_PAGE);
+	uint64_t start = clock_ns();
 	if (a->run(v, seed))
 		return -1;
+	uint64_t ms = (clock_ns() - start) / 1000000;
 	uint8_t status = settle(v, a->expect);
 	bool broken = status & STATUS_NEEDS_RESET;
-	print("hostile %s device=%s%d status=%02x needs_reset=%d expected=%s\n", a->name,
-	      virtio_type_name(v->type), v->index, status, broken, expects[a->expect]);
+	print("hostile %s device=%s%d status=%02x needs_reset=%d expected=%s ms=%lu\n", a->name,
+	      virtio_type_name(v->type), v->index, status, broken, expects[a->expect], ms);
 	if (prove(v) || prove_another(v))
 		return -1;
 	if (a->expect == EXPECT_NEEDS_RESET && !broken)

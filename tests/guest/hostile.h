@@ -23,7 +23,7 @@ struct attack {
 };
 
 extern const struct attack ring_attacks[], setup_attacks[], pci_attacks[], machine_attacks[],
-	scsi_attacks[];
+	scsi_attacks[], other_attacks[];
 
 /* Memory to aim at: HOSTILE_PAGE bytes, used for nothing else. */
 #define HOSTILE_PAGE 65536

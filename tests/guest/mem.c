@@ -71,6 +71,14 @@ uint64_t mem_take_top(void)
 	return 0;
 }
 
+uint64_t mem_next_taken(void)
+{
+	for (int i = 0; i < mem_n_ranges; i++)
+		if (mem_ranges[i].end < whole[i].end)
+			return mem_ranges[i].end;
+	return 0;
+}
+
 void mem_give_top(uint64_t page)
 {
 	for (int i = 0; i < mem_n_ranges; i++)

@@ -30,6 +30,7 @@ void *mem_alloc(size_t len, size_t align);
 struct mem_range mem_free_range(void);
 /* The last free page of the last range that has one; 0 when memory runs low. Balloon only. */
 uint64_t mem_take_top(void);
+uint64_t mem_next_taken(void); /* the page to give back first; 0 when none is out */
 void mem_give_top(uint64_t page);
 
 #endif

@@ -12,6 +12,7 @@
 #include "tests/guest/shell.h"
 #include "tests/guest/acpi.h"
 #include "tests/guest/apic.h"
+#include "tests/guest/balloon.h"
 #include "tests/guest/clock.h"
 #include "tests/guest/cpu.h"
 #include "tests/guest/io.h"
@@ -34,11 +35,13 @@ char shell_reason[200];
 static char cmdline[LINE_MAX];
 
 extern const struct command clock_commands[], mem_commands[], pci_commands[], virtio_commands[],
-	rng_commands[], disk_commands[], hostile_commands[], net_commands[];
+	rng_commands[], disk_commands[], hostile_commands[], net_commands[], balloon_commands[],
+	console_commands[];
 static const struct command shell_commands[];
 static const struct command *const groups[] = {
-	shell_commands, clock_commands, mem_commands,     pci_commands, virtio_commands,
-	rng_commands,   disk_commands,  hostile_commands, net_commands,
+	shell_commands,  clock_commands,   mem_commands,     pci_commands,
+	virtio_commands, rng_commands,     disk_commands,    hostile_commands,
+	net_commands,    balloon_commands, console_commands,
 };
 #define N_GROUPS (sizeof(groups) / sizeof(groups[0]))
 
@@ -238,6 +241,7 @@ static void serve(void)
 	serial_service();
 	scsi_serve();
 	net_serve(0);
+	balloon_serve();
 	if (acpi_power_button()) {
 		print("\nhvsh-guest: power button\n");
 		acpi_power_off();
@@ -293,6 +297,7 @@ _Noreturn void shell_main(uint32_t start_info)
 	if (mem_n_ranges)
 		cpu_map_high(mem_ranges[mem_n_ranges - 1].end);
 	print("vsh-guest: ready\n"); /* the h was the first byte, see boot.S */
+	balloon_start();
 	const char *run = strstr(cmdline, "run=");
 	if (run)
 		run_line((char *)run + 4);
