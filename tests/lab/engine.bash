@@ -14,7 +14,7 @@ lab_up() {
 lab_down() {
 	local vm
 	for vm in $(hvsh vm list -o name 2>/dev/null); do
-		hvsh vm kill "$vm" >/dev/null 2>&1 || true
+		hvsh vm kill "$vm" --yes >/dev/null 2>&1 || true
 	done
 	[[ -z ${SERVER-} ]] || kill "$SERVER" 2>/dev/null || true
 	rm -rf "$HVSH_ROOT"

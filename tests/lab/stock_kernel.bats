@@ -124,7 +124,7 @@ stream_was_right() { # NAME send|recv MSS-AT-LEAST
 	host=$(date +%s.%N)
 	echo "guest $guest host $host"
 	awk -v g="$guest" -v h="$host" 'BEGIN {d = h - g; exit !(d > -1.5 && d < 3)}'
-	hvsh vm kill elf1
+	hvsh vm kill elf1 --yes
 }
 
 @test "vmlinuz, 4 CPUs, passt MTU 9000: boots and moves 100 MB in both directions" {
