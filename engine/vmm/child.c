@@ -5,6 +5,7 @@
  */
 #include "engine/vmm/child.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,8 @@
 #include "engine/vmm/log.h"
 #include "engine/vmm/machine.h"
 
+#define ACK_MS 1000
+
 struct child {
 	int report_fd;
 	struct loop loop;
@@ -24,6 +27,16 @@ struct child {
 	enum vmm_exit how;
 	bool ran;
 };
+
+/* A state counts when it is in the status file: whoever asked for it by a method looks there next.
+ */
+static void await_written(const struct child *child)
+{
+	struct pollfd p = {.fd = child->report_fd, .events = POLLIN};
+	char ack;
+	if (poll(&p, 1, ACK_MS) != 1 || recv(p.fd, &ack, 1, MSG_DONTWAIT) != 1)
+		vmm_log("the keeper is slow to take a state");
+}
 
 static void report(const struct child *child, enum report_kind kind, const struct hv_error *err)
 {
@@ -34,6 +47,8 @@ static void report(const struct child *child, enum report_kind kind, const struc
 	 */
 	if (send(child->report_fd, &r, sizeof r, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		vmm_log("the keeper does not listen");
+	else if (report_is_state(kind))
+		await_written(child);
 }
 
 /* Where bad_call(), a signal's handler, finds the keeper. */
@@ -48,10 +63,12 @@ static void bad_call(int number)
 static void state_changed(struct control *control)
 {
 	struct child *child = control->owner;
-	enum report_kind kind = control->stopping ? REPORT_STOPPING : REPORT_RUNNING;
-	if (machine_state(child->machine) == MACHINE_PAUSED)
-		kind = REPORT_PAUSED;
-	report(child, kind, NULL);
+	const char *state = control_state(control);
+	report(child,
+	       strcmp(state, "paused") == 0     ? REPORT_PAUSED
+	       : strcmp(state, "stopping") == 0 ? REPORT_STOPPING
+						: REPORT_RUNNING,
+	       NULL);
 	control_tell_state(control);
 }
 
@@ -99,7 +116,7 @@ int child_run(const struct child_start *start)
 	child = (struct child){.report_fd = start->report_fd, .how = VMM_EXIT_INTERNAL};
 	bad_call_fd = start->report_fd;
 	int ret = build(&child, start, &err);
-	if (ret == 0)
+	if (ret == 0 && !start->spec->paused)
 		ret = machine_run(child.machine, &err);
 	if (ret < 0) {
 		vmm_log("cannot start: %s", err.message);
@@ -107,7 +124,7 @@ int child_run(const struct child_start *start)
 		return VMM_EXIT_START_FAILED;
 	}
 	child.control.started_mono = keeper_mono();
-	report(&child, REPORT_RUNNING, NULL);
+	report(&child, start->spec->paused ? REPORT_PAUSED : REPORT_RUNNING, NULL);
 	loop_run(&child.loop);
 	control_stop(&child.control);
 	machine_free(child.machine);

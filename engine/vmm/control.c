@@ -13,7 +13,8 @@
 
 const char *control_state(const struct control *control)
 {
-	if (control->machine && machine_state(control->machine) == MACHINE_PAUSED)
+	enum machine_state now = machine_state(control->machine);
+	if (now == MACHINE_PAUSED || now == MACHINE_NEW)
 		return "paused";
 	return control->stopping ? "stopping" : "running";
 }

@@ -47,7 +47,8 @@ static json_t *pause_vm(struct control *control, struct control_client *client, 
 			struct wire *wire, struct hv_error *err)
 {
 	(void)client, (void)args, (void)wire;
-	if (machine_pause(control->machine, err) < 0)
+	if (machine_state(control->machine) != MACHINE_NEW &&
+	    machine_pause(control->machine, err) < 0)
 		return NULL;
 	control->state_changed(control);
 	return state_result(control);
@@ -57,7 +58,9 @@ static json_t *resume(struct control *control, struct control_client *client, co
 		      struct wire *wire, struct hv_error *err)
 {
 	(void)client, (void)args, (void)wire;
-	if (machine_resume(control->machine, err) < 0)
+	bool first = machine_state(control->machine) == MACHINE_NEW; /* it was started paused */
+	if ((first ? machine_run(control->machine, err) : machine_resume(control->machine, err)) <
+	    0)
 		return NULL;
 	control->state_changed(control);
 	return state_result(control);

@@ -157,6 +157,14 @@ static void clean_text(char *text)
 	}
 }
 
+static void came_up(struct keeper *k)
+{
+	if (k->started_mono > 0)
+		return;
+	k->started_at = keeper_wall();
+	k->started_mono = keeper_mono();
+}
+
 static void handle_report(struct keeper *k, struct report *report)
 {
 	report->error.message[sizeof report->error.message - 1] = '\0';
@@ -165,15 +173,14 @@ static void handle_report(struct keeper *k, struct report *report)
 	clean_text(report->error.hint);
 	switch (report->kind) {
 	case REPORT_RUNNING:
-		if (!k->started_mono) {
-			k->started_at = keeper_wall();
-			k->started_mono = keeper_mono();
-		}
+		came_up(k);
 		enter_state(k, KEEPER_RUNNING);
 		tell_launcher(k, NULL);
 		break;
 	case REPORT_PAUSED:
+		came_up(k);
 		enter_state(k, KEEPER_PAUSED);
+		tell_launcher(k, NULL);
 		break;
 	case REPORT_STOPPING:
 		k->stop_asked = true;
@@ -197,6 +204,9 @@ static void take_reports(struct keeper *k, int max)
 	for (int i = 0; i < max; i++) {
 		struct report report;
 		ssize_t n = recv(k->report_fd, &report, sizeof report, MSG_DONTWAIT);
+		/* said once, before what is queued, when the child died with an answer unread */
+		if (n < 0 && errno == ECONNRESET)
+			continue;
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 			close(k->report_fd);
 			k->report_fd = -1;
@@ -204,8 +214,11 @@ static void take_reports(struct keeper *k, int max)
 		}
 		if (n < 0)
 			return;
-		if (n == sizeof report)
-			handle_report(k, &report);
+		if (n != sizeof report)
+			continue;
+		handle_report(k, &report);
+		if (report_is_state(report.kind))
+			send(k->report_fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 }
 
@@ -349,6 +362,7 @@ static void restart(struct keeper *k)
 	if (k->state != KEEPER_STARTING)
 		enter_state(k, KEEPER_STARTING);
 	int ret = spec_read(&spec, k->spec_fd, &err);
+	spec.paused = false; /* asked for the first start only */
 	if (ret == 0)
 		ret = start_child(k, &spec, &err);
 	if (ret == 0)

@@ -164,8 +164,9 @@ static bool take_output(struct keeper *k, int i)
 	struct console *c = &k->consoles[i];
 	char bytes[4096];
 	ssize_t n = recv(c->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+	/* a reset comes once, before the last output, when the child died with input unread */
 	if (n < 0)
-		return errno == EINTR;
+		return errno == EINTR || errno == ECONNRESET;
 	if (n == 0) {
 		close(c->fd);
 		c->fd = -1;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What the child tells its keeper, one record a message over a SOCK_SEQPACKET pair; both are one
- * binary. The keeper trusts none of it: unknown kinds and states are dropped, text is cleaned.
+ * binary. The keeper trusts none of it: unknown kinds are dropped, text is cleaned. States it
+ * answers with one byte, when the status file has them.
  */
 #ifndef HV_VMM_REPORT_H
 #define HV_VMM_REPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/model/error.h"
@@ -24,5 +26,10 @@ struct report {
 	int32_t number;
 	struct hv_error error;
 };
+
+static inline bool report_is_state(uint32_t kind)
+{
+	return kind == REPORT_RUNNING || kind == REPORT_PAUSED || kind == REPORT_STOPPING;
+}
 
 #endif

@@ -437,6 +437,7 @@ static int parse_identity(struct spec *spec, const struct scope *top)
 	    (ret = get_fd(top, "dir_fd", true, &spec->dir_fd)) < 0 ||
 	    (ret = get_fd(top, "lock_fd", true, &spec->lock_fd)) < 0 ||
 	    (ret = get_fd(top, "log_fd", true, &spec->log_fd)) < 0 ||
+	    (ret = get_bool(top, "paused", &spec->paused)) < 0 ||
 	    (ret = get_bool(top, "rng", &spec->rng)) < 0 ||
 	    (ret = get_bool(top, "balloon", &spec->balloon)) < 0 ||
 	    (ret = get_bool(top, "virtio_console", &spec->virtio_console)) < 0 ||

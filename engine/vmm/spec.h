@@ -16,7 +16,7 @@
  *	          "mtu":1500},
  *	         {"id":"net1","mac":"…","backend":"passt","passt":["/usr/bin/passt","--mtu","1500",…],
  *	          "queues":1,"mtu":1500}],
- *	 "console":"serial", "rng":true, "balloon":true, "virtio_console":true,
+ *	 "paused":false, "rng":true, "balloon":true, "virtio_console":true,
  *	 "restart":{"policy":"never|on-crash|always","limit":5,"delay":1},
  *	 "sandbox":"enforce|errno|off"}
  */
@@ -82,6 +82,7 @@ struct spec {
 	struct spec_nic *nics;
 	int n_nics;
 	bool rng, balloon, virtio_console;
+	bool paused; /* the first start stands still before the first instruction */
 	enum spec_restart restart;
 	int restart_limit, restart_delay_s;
 	enum spec_sandbox sandbox;

@@ -23,9 +23,9 @@
 #define DISKS_MAX 255
 #define NICS_MAX 16
 #define FDS_MAX (2 + DISKS_MAX + NICS_MAX * HV_TAP_QUEUES_MAX)
-#define STOPPED_CALL_MS 5000
 
-/* ---- what a definition leaves open ------------------------------------------------------------ */
+/* ---- what a definition leaves open ------------------------------------------------------------
+ */
 
 static int make_uuid(char uuid[37], struct hv_error *err)
 {
@@ -34,9 +34,9 @@ static int make_uuid(char uuid[37], struct hv_error *err)
 		return hv_fail(err, HV_FAILED, errno, "cannot make a UUID");
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 4122: version 4, at random */
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	snprintf(uuid, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-		 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-		 b[15]);
+	snprintf(uuid, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		 b[13], b[14], b[15]);
 	return 0;
 }
 
@@ -91,7 +91,8 @@ static int complete_disk(struct hv_object *disk, const struct hv_list *disks, st
 		return hv_hint(err, "scsi0.TARGET.UNIT, both 0 to 255, or leave the name out");
 	}
 	if (strcmp(hv_get_string(disk, "format"), "raw") != 0) {
-		hv_fail(err, HV_USAGE, 0, "disk \"%s\" has format %s, which the engine does not read yet",
+		hv_fail(err, HV_USAGE, 0,
+			"disk \"%s\" has format %s, which the engine does not read yet",
 			hv_object_name(disk), hv_get_string(disk, "format"));
 		return hv_hint(err, "convert it: qemu-img convert -O raw FROM TO");
 	}
@@ -167,7 +168,8 @@ int start_complete(struct hv_object *vm, struct hv_error *err)
 	for (size_t i = 0; nics && rc == 0 && i < nics->n; i++)
 		rc = complete_nic(nics->objects[i], nics, hv_get_string(vm, "uuid"), err);
 	if (rc == 0 && nics && nics->n > NICS_MAX)
-		rc = hv_fail(err, HV_USAGE, 0, "%zu NICs, where a VM has at most %d", nics->n, NICS_MAX);
+		rc = hv_fail(err, HV_USAGE, 0, "%zu NICs, where a VM has at most %d", nics->n,
+			     NICS_MAX);
 	if (rc == 0)
 		rc = check_twice(disks, err);
 	return rc < 0 ? rc : check_twice(nics, err);
@@ -210,8 +212,8 @@ static int open_file(struct start *start, const char *path, bool read_only, cons
 {
 	int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (fd < 0) {
-		hv_fail(err, code_of(errno), errno, "cannot open the %s \"%s\" of vm \"%s\"", what, path,
-			start->name);
+		hv_fail(err, code_of(errno), errno, "cannot open the %s \"%s\" of vm \"%s\"", what,
+			path, start->name);
 		return hv_hint(err, "\"vm edit %s\" changes it", start->name);
 	}
 	int rc = keep_fd(start, fd, err);
@@ -257,19 +259,19 @@ static void add_cpus(struct start *start)
 		json_array_append_new(pins, json_integer(strcmp(pin, "-") == 0 ? -1 : atoi(pin)));
 	}
 	json_object_set_new(start->spec, "cpus",
-			    json_pack("{s:i, s:i, s:i, s:i, s:o}", "count", cpus, "sockets", sockets,
-				      "cores", cores, "threads", threads, "pin", pins));
+			    json_pack("{s:i, s:i, s:i, s:i, s:o}", "count", cpus, "sockets",
+				      sockets, "cores", cores, "threads", threads, "pin", pins));
 }
 
 static void add_memory(struct start *start)
 {
 	const struct hv_object *vm = start->vm;
-	json_object_set_new(
-		start->spec, "memory",
-		json_pack("{s:I, s:s, s:I, s:b}", "size", (json_int_t)hv_get_int(vm, "memory"), "backing",
-			  hv_get_string(vm, "memory_backing"), "page_size",
-			  (json_int_t)hv_get_int(vm, "page_size"), "prefault",
-			  (int)hv_get_bool(vm, "prefault")));
+	json_object_set_new(start->spec, "memory",
+			    json_pack("{s:I, s:s, s:I, s:b}", "size",
+				      (json_int_t)hv_get_int(vm, "memory"), "backing",
+				      hv_get_string(vm, "memory_backing"), "page_size",
+				      (json_int_t)hv_get_int(vm, "page_size"), "prefault",
+				      (int)hv_get_bool(vm, "prefault")));
 }
 
 static int add_disk(struct start *start, const struct hv_object *disk, json_t *list,
@@ -279,7 +281,8 @@ static int add_disk(struct start *start, const struct hv_object *disk, json_t *l
 	bool read_only = hv_get_bool(disk, "read_only");
 	const char *image = hv_get_string(disk, "image"), *serial = hv_get_string(disk, "serial");
 	if (parse_place(hv_object_name(disk), &controller, &target, &lun) < 0)
-		return hv_fail(err, HV_USAGE, 0, "\"%s\" is no place for a disk", hv_object_name(disk));
+		return hv_fail(err, HV_USAGE, 0, "\"%s\" is no place for a disk",
+			       hv_object_name(disk));
 	int fd = open_file(start, image, read_only, "image", err);
 	if (fd < 0)
 		return fd;
@@ -287,15 +290,15 @@ static int add_disk(struct start *start, const struct hv_object *disk, json_t *l
 	if (rc < 0)
 		return rc;
 	json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i, s:i, s:s, s:b, s:s}", "id",
-					      hv_object_name(disk), "controller", controller, "target",
-					      target, "lun", lun, "fd", fd, "format",
-					      hv_get_string(disk, "format"), "read_only", (int)read_only,
-					      "serial", serial ? serial : ""));
+					      hv_object_name(disk), "controller", controller,
+					      "target", target, "lun", lun, "fd", fd, "format",
+					      hv_get_string(disk, "format"), "read_only",
+					      (int)read_only, "serial", serial ? serial : ""));
 	return 0;
 }
 
-static int add_tap(struct start *start, const struct hv_network *network, const struct hv_object *nic,
-		   json_t *entry, struct hv_error *err)
+static int add_tap(struct start *start, const struct hv_network *network,
+		   const struct hv_object *nic, json_t *entry, struct hv_error *err)
 {
 	struct hv_tap tap = {0};
 	uint8_t mac[6];
@@ -342,15 +345,16 @@ static int add_passt(const struct hv_object *nic, json_t *entry, struct hv_error
 	return 0;
 }
 
-static int add_nic(struct start *start, const struct hv_object *nic, json_t *list, struct hv_error *err)
+static int add_nic(struct start *start, const struct hv_object *nic, json_t *list,
+		   struct hv_error *err)
 {
 	struct hv_network network;
 	int rc = hv_network_parse(&network, hv_get_string(nic, "network"), err);
 	if (rc < 0)
 		return rc;
-	json_t *entry = json_pack("{s:s, s:s, s:i, s:i}", "id", hv_object_name(nic), "mac",
-				  hv_get_string(nic, "mac"), "queues", (int)hv_get_int(nic, "queues"),
-				  "mtu", (int)hv_get_int(nic, "mtu"));
+	json_t *entry = json_pack(
+		"{s:s, s:s, s:i, s:i}", "id", hv_object_name(nic), "mac", hv_get_string(nic, "mac"),
+		"queues", (int)hv_get_int(nic, "queues"), "mtu", (int)hv_get_int(nic, "mtu"));
 	rc = network.type == HV_NETWORK_PASST ? add_passt(nic, entry, err)
 					      : add_tap(start, &network, nic, entry, err);
 	json_array_append_new(list, entry);
@@ -381,20 +385,9 @@ static void add_policy(struct start *start)
 	json_object_set_new(start->spec, "uuid", json_string(hv_get_string(vm, "uuid")));
 	json_object_set_new(start->spec, "sandbox", json_string(hv_get_string(vm, "sandbox")));
 	json_object_set_new(start->spec, "restart",
-			    json_pack("{s:s, s:i, s:i}", "policy", hv_get_string(vm, "restart"), "limit",
-				      (int)hv_get_int(vm, "restart_limit"), "delay",
+			    json_pack("{s:s, s:i, s:i}", "policy", hv_get_string(vm, "restart"),
+				      "limit", (int)hv_get_int(vm, "restart_limit"), "delay",
 				      (int)hv_get_number(vm, "restart_delay")));
-}
-
-static int pause_at_once(const char *dir, struct hv_error *err)
-{
-	struct hv_client *client;
-	int rc = hv_client_open(&client, dir, PROTOCOL_CHILD, STOPPED_CALL_MS, err);
-	if (rc < 0)
-		return rc;
-	rc = hv_client_call(client, "pause", NULL, NULL, 0, NULL, STOPPED_CALL_MS, err);
-	hv_client_close(client);
-	return rc;
 }
 
 int start_vm(struct engine *engine, const struct hv_object *vm, bool paused, struct hv_job *job,
@@ -413,14 +406,16 @@ int start_vm(struct engine *engine, const struct hv_object *vm, bool paused, str
 		rc = add_devices(&start, err);
 	}
 	if (rc == 0) {
+		json_object_set_new(start.spec, "paused", json_boolean(paused));
 		struct hv_launch launch = {.name = start.name,
 					   .dir = dir,
 					   .spec = start.spec,
 					   .fds = start.fds,
 					   .n_fds = start.n_fds,
-					   .timeout_ms = left > 0 && left < 1e6 ? (int)(left * 1000) : 0};
+					   .timeout_ms =
+						   left > 0 && left < 1e6 ? (int)(left * 1000) : 0};
 		rc = hv_launch(&launch, err);
 	}
 	start_fini(&start);
-	return rc == 0 && paused ? pause_at_once(dir, err) : rc;
+	return rc;
 }
