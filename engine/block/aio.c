@@ -273,10 +273,15 @@ static bool flush_once(struct aio *aio, bool wait)
 	return aio->uring ? ring_flush(aio, wait) : sync_flush(aio);
 }
 
+static bool has_unsubmitted(const struct aio *aio)
+{
+	return aio->queue || (aio->uring && io_uring_sq_ready(&aio->ring));
+}
+
 void aio_flush(struct aio *aio)
 {
 	/* Again only where completions made room or brought more: otherwise the loop will call. */
-	while (flush_once(aio, false) && aio->queue)
+	while (flush_once(aio, false) && has_unsubmitted(aio))
 		;
 }
 

@@ -8,13 +8,18 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/block/aio.h"
@@ -284,6 +289,46 @@ static void raw_refuses_what_is_no_image(void **state)
 	close(pipe_fd[1]);
 }
 
+/* As container run-times and some distributions do: the call fails, wherever it comes from. */
+static void forbid(int number)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof code / sizeof *code, code};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		_exit(2);
+}
+
+/* In a process of its own, since a filter stays for life. */
+static int write_where_forbidden(int number)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct disk disk;
+		uint8_t a[512] = {0x61}, b[512];
+		disk_open(&disk, MIB, false, AIO_AUTO);
+		forbid(number);
+		bool ok = rw(&disk, BLOCK_WRITE, 512, a, 512) == 0 &&
+			  rw(&disk, BLOCK_READ, 512, b, 512) == 0 && !aio_is_async(disk.aio);
+		_exit(ok && memcmp(a, b, 512) == 0 ? 0 : 1);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void aio_does_without_io_uring_where_it_is_forbidden(void **state)
+{
+	(void)state;
+	assert_int_equal(write_where_forbidden(SYS_io_uring_setup), 0);
+	assert_int_equal(write_where_forbidden(SYS_io_uring_enter), 0);
+}
+
 struct on_thread {
 	struct iothread thread;
 	struct disk disk;
@@ -354,6 +399,7 @@ int main(void)
 		BOTH(raw_resumes_a_short_write_and_tells_its_end),
 		BOTH(raw_runs_more_requests_than_rings_hold),
 		cmocka_unit_test(raw_refuses_what_is_no_image),
+		cmocka_unit_test(aio_does_without_io_uring_where_it_is_forbidden),
 		cmocka_unit_test(aio_finishes_by_the_loop_of_its_thread),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
