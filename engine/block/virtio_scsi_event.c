@@ -10,13 +10,26 @@ static struct vq *event_vq(struct virtio_scsi *scsi)
 	return &scsi->vqs[EVENT_QUEUE];
 }
 
+/* As vq_next(). With event indices the driver rings only where it is asked to, so an empty ring is asked
+ * about, and looked at once more after that. */
+static int take_buffer(struct virtio_scsi *scsi, struct vq_chain *chain, struct iovec *iov)
+{
+	struct vq *vq = event_vq(scsi);
+	if (!scsi->queues[0].serving)
+		return 0;
+	int got = vq_next(vq, chain, iov, PARTS_MAX);
+	if (got == 0 && vq_want_kicks(vq, true))
+		got = vq_next(vq, chain, iov, PARTS_MAX);
+	return got;
+}
+
 /* False where no buffer is left, or the queue is broken. */
 static bool put(struct virtio_scsi *scsi, struct virtio_scsi_event *event)
 {
 	struct iovec iov[PARTS_MAX];
 	struct vq_chain chain;
 	struct vq *vq = event_vq(scsi);
-	int got = scsi->queues[0].serving ? vq_next(vq, &chain, iov, PARTS_MAX) : 0;
+	int got = take_buffer(scsi, &chain, iov);
 	if (got == 0)
 		return false;
 	if (got == -HV_GUEST) {
