@@ -71,10 +71,15 @@ value() { # KEY LINE
 	sed -nE "s/.* $1=([^ ]*).*/\1/p" <<<"$2 "
 }
 
-# a bridge with an address, where the guests' taps are put, and the far end of their streams
+# a bridge with an address, where the guests' taps are put, and the far end of their streams; one
+# port of its own, since passt does not use an interface without carrier, as a bridge is whose last
+# tap has gone
 lab_network() {
 	ip link show hvbr0 >/dev/null 2>&1 || {
 		ip link add hvbr0 type bridge
+		ip link add hvport0 mtu 9000 type veth peer name hvport1 mtu 9000
+		ip link set hvport0 master hvbr0 up
+		ip link set hvport1 up
 		ip addr add 10.77.0.1/24 dev hvbr0
 		ip link set hvbr0 mtu 9000 up
 		ip route add default via 10.77.0.254 dev hvbr0
