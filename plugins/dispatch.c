@@ -46,9 +46,11 @@ static int begin_rows(struct running *run, const struct hv_prop *props, struct h
 {
 	if (run->printing)
 		return 0;
-	run->printing = props;
-	return run->session->sink->begin(run->session->sink, props, prints_one(run),
-					 run->call.options, err);
+	int rc = run->session->sink->begin(run->session->sink, props, prints_one(run),
+					   run->call.options, err);
+	if (rc == 0)
+		run->printing = props;
+	return rc;
 }
 
 int hv_call_emit(struct hv_call *call, const struct hv_object *obj, struct hv_error *err)

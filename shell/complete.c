@@ -85,11 +85,14 @@ static int add_object(void *ctx, struct hv_object *obj, struct hv_error *err)
 	struct target *target = ctx;
 	char address[512], text[160] = "";
 	hv_object_address(obj, address, sizeof address);
+	/* a name without its host is one of the current hosts', and stays as it was begun */
+	const char *slash = strchr(target->prefix, '/') ? NULL : strchr(address, '/');
+	const char *shown = slash ? slash + 1 : address;
 	int state = hv_prop_index(obj->props, "state");
 	if (state >= 0)
 		hv_value_format(&obj->values[state], &obj->props[state], HV_HUMAN, text, sizeof text);
 	hv_object_free(obj);
-	add(target, address, text);
+	add(target, shown, text);
 	if (target->found->n >= COMPLETIONS_MAX)
 		return hv_fail(err, HV_LIMIT, 0, "enough");
 	return 0;

@@ -2,6 +2,8 @@
 /* The sink of a session: picks printer and columns, sorts, reports. */
 #include "shell/output.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -202,13 +204,23 @@ static int print_kept(struct output *output, struct hv_error *err)
 	return rc;
 }
 
+/* Nobody reads on (hvsh … | head): end as every filter does, without a word. */
+static int fail_write(struct hv_error *err)
+{
+	if (errno == EPIPE) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
+	return hv_fail(err, HV_FAILED, errno, "cannot write to standard output");
+}
+
 static int sink_end(struct hv_sink *sink, struct hv_error *err)
 {
 	struct output *output = output_of(sink);
 	int rc = print_kept(output, err);
 	int end = output->printer->end(output, rc < 0 ? NULL : err);
 	if (rc == 0 && end == 0 && ferror(output->out))
-		return hv_fail(err, HV_FAILED, 0, "cannot write to standard output");
+		return fail_write(err);
 	return rc < 0 ? rc : end;
 }
 
@@ -216,7 +228,7 @@ static int sink_text(struct hv_sink *sink, const char *text, size_t len, struct 
 {
 	struct output *output = output_of(sink);
 	if (fwrite(text, 1, len, output->out) != len)
-		return hv_fail(err, HV_FAILED, 0, "cannot write to standard output");
+		return fail_write(err);
 	return 0;
 }
 

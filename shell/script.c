@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void set_origin(struct script_run *run, unsigned line)
 {
@@ -210,9 +211,17 @@ int script_run_statement(struct script_run *run, const struct statement *stateme
 	return rc < 0 && run->keep_going ? 0 : rc;
 }
 
+/* A writer at the other end of a pipe may wait for the answer before it says more. */
+static bool waits_for_answers(const struct script_source *source)
+{
+	struct stat st;
+	return fstat(fileno(source->in), &st) != 0 || !S_ISREG(st.st_mode);
+}
+
 int script_run_source(struct script_run *run, struct script_source *source)
 {
 	int rc = 0;
+	bool answer = waits_for_answers(source);
 	while (!run->quit) {
 		struct hv_error err = {0};
 		struct statement *statement;
@@ -228,6 +237,8 @@ int script_run_source(struct script_run *run, struct script_source *source)
 			break;
 		rc = script_run_statement(run, statement);
 		statement_free(statement);
+		if (answer)
+			fflush(run->output->out);
 		if (rc < 0)
 			break;
 	}
