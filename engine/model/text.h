@@ -38,6 +38,8 @@ size_t text_utf8_length(const char *bytes);
 /* To the nearest whole number; ours, since libm would cost every start of hvsh its loading. */
 static inline int64_t text_round(double value)
 {
+	if (value != value)
+		return 0;
 	if (value >= 0x1p63)
 		return INT64_MAX;
 	return value <= -0x1p63 ? INT64_MIN : (int64_t)(value < 0 ? value - 0.5 : value + 0.5);
