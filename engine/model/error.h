@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The error record that every fallible function of hvsh fills: what failed, on which object, why, and
- * what to do next. It needs no allocation and crosses plugins and the wire field by field, so that a
- * remote failure reads as a local one.
+ * The error record that every fallible function of hvsh fills: what failed, on which object, why,
+ * and what to do next. It needs no allocation and crosses plugins and the wire field by field, so
+ * that a remote failure reads as a local one.
  */
 #ifndef HV_MODEL_ERROR_H
 #define HV_MODEL_ERROR_H
