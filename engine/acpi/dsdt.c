@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The DSDT: what is not found by probing. The generic event device (ACPI 6.4, 5.6.9) reads its
- * events from the power page, which lowers the line, and notifies whom they concern.
+ * events from the power page, which lowers the line, and notifies whom they concern. Its interrupt
+ * is an edge: the IOAPIC keeps one that comes while masked, and there are hosts whose local APIC
+ * ends interrupts by itself (emulated CPL 0), on which a level would repeat for ever.
  */
 #include "engine/acpi/acpi.h"
 #include "engine/acpi/aml.h"
@@ -102,7 +104,7 @@ static void put_event_device(struct aml *aml)
 	aml_int(aml, 0);
 	aml_name(aml, "_CRS");
 	size_t resources = aml_resources(aml);
-	aml_res_interrupt(aml, LAYOUT_PIN_GED, true);
+	aml_res_interrupt(aml, LAYOUT_PIN_GED, false);
 	aml_resources_close(aml, resources);
 
 	aml_region(aml, "EREG", AML_SYSTEM_MEMORY, LAYOUT_POWER + LAYOUT_GED_EVENTS, 4);

@@ -55,8 +55,8 @@ struct ioapic {
 	uint32_t id;
 	uint32_t lines;   /* a bit a pin: its level */
 	uint32_t pending; /* edges not delivered yet */
-	uint32_t routed;  /* pins whose route() is present */
 	uint64_t table[PINS];
+	uint64_t routed[PINS]; /* the entry that route() was told; 0: none */
 };
 
 static uint64_t message_address(uint64_t entry)
@@ -89,16 +89,20 @@ static void service(struct ioapic *apic, unsigned pin)
 	apic->sink.deliver(apic->sink.ctx, message_address(*entry), message_data(*entry));
 }
 
-/* The route must stand before the first message of a level pin, or its end is never reported.
- * Caller holds the lock. */
-static void update_route(struct ioapic *apic, unsigned pin, uint64_t old)
+/*
+ * The route must stand before the first message of a level pin, or its end is never reported; and
+ * it must outlast masking, since guests mask a pin before they end its interrupt. Caller holds the
+ * lock.
+ */
+static void update_route(struct ioapic *apic, unsigned pin)
 {
-	uint64_t entry = apic->table[pin];
-	bool present = entry & ENTRY_LEVEL && !(entry & ENTRY_MASKED);
-	bool was = apic->routed >> pin & 1;
-	if (present == was && (!present || !((entry ^ old) & ~ENTRY_READ_ONLY)))
+	uint64_t entry = apic->table[pin] & ~(ENTRY_READ_ONLY | ENTRY_MASKED);
+	bool present = entry & ENTRY_LEVEL;
+	if (present && apic->table[pin] & ENTRY_MASKED)
 		return;
-	apic->routed = (apic->routed & ~(1u << pin)) | (uint32_t)present << pin;
+	if (entry == apic->routed[pin] || (!present && !apic->routed[pin]))
+		return;
+	apic->routed[pin] = present ? entry : 0;
 	apic->sink.route(apic->sink.ctx, pin, present, message_address(entry), message_data(entry));
 }
 
@@ -131,7 +135,7 @@ static void window_write(struct ioapic *apic, uint32_t value)
 	if (!(entry & ENTRY_LEVEL))
 		entry &= ~ENTRY_REMOTE_IRR;
 	apic->table[pin] = entry;
-	update_route(apic, pin, old);
+	update_route(apic, pin);
 	service(apic, pin);
 }
 
@@ -235,12 +239,21 @@ static int ioapic_save(struct device *dev, struct state_out *out, struct hv_erro
 	return state_save(out, &ioapic_section, dev->id, dev, err);
 }
 
+/* A level interrupt may be on its way: its route is there, masked or not. */
+static void load_route(struct ioapic *apic, unsigned pin)
+{
+	uint64_t entry = apic->table[pin];
+	apic->table[pin] &= ~ENTRY_MASKED;
+	update_route(apic, pin);
+	apic->table[pin] = entry;
+}
+
 static int ioapic_load(struct device *dev, struct state_in *in, struct hv_error *err)
 {
 	struct ioapic *apic = (struct ioapic *)dev;
 	int rc = state_load(in, &ioapic_section, dev->id, dev, err);
 	for (unsigned pin = 0; rc == 0 && pin < PINS; pin++)
-		update_route(apic, pin, ~apic->table[pin]);
+		load_route(apic, pin);
 	return rc;
 }
 

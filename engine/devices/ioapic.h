@@ -14,8 +14,8 @@
 /* Where interrupts go. Called with the IOAPIC's lock held. */
 struct ioapic_out {
 	void (*deliver)(void *ctx, uint64_t address, uint32_t data);
-	/* What a pin sends, for whoever reports the end of level interrupts; present is false while
-	 * the pin is masked or edge-triggered. */
+	/* What a level-triggered pin sends, for whoever reports the end of its interrupts; present
+	 * is false when it becomes edge-triggered. */
 	void (*route)(void *ctx, unsigned pin, bool present, uint64_t address, uint32_t data);
 	void *ctx;
 };

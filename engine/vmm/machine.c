@@ -16,7 +16,7 @@
 
 #include "engine/acpi/acpi.h"
 #include "engine/boot/boot.h"
-#include "engine/virtio/virtio.h"
+#include "engine/vmm/log.h"
 #include "engine/vmm/machine_priv.h"
 #include "engine/vmm/spec.h"
 
@@ -41,6 +41,17 @@ void machine_end(struct machine *machine, enum vmm_exit how, const char *reason)
 	vcpus_halt(&machine->vcpus);
 }
 
+/* What was given to disks gets there, and the guest's last words to the console. */
+static void finish_devices(struct machine *machine)
+{
+	for (int i = 0; i < machine->n_devices; i++) {
+		struct device *dev = machine->devices[i];
+		struct hv_error err;
+		if (dev->ops->pause && dev->ops->pause(dev, &err) < 0)
+			vmm_log("ending \"%s\": %s", dev->id, err.message);
+	}
+}
+
 static void end_ready(struct loop_source *source, uint32_t epoll_events)
 {
 	struct machine *machine =
@@ -48,6 +59,8 @@ static void end_ready(struct loop_source *source, uint32_t epoll_events)
 	(void)epoll_events;
 	loop_remove(machine->config.loop, source);
 	vcpus_pause(&machine->vcpus);
+	if (machine->state == MACHINE_RUNNING)
+		finish_devices(machine);
 	machine->state = MACHINE_ENDED;
 	const struct machine_events *events = &machine->config.events;
 	/* end_set: nobody changes how and reason any more */

@@ -183,7 +183,7 @@ static void ioapic_level_repeats_after_its_end_while_high(void **state)
 	stub_fini(&stub);
 }
 
-static void ioapic_routes_only_unmasked_level_pins(void **state)
+static void ioapic_route_of_a_level_pin_outlasts_masking(void **state)
 {
 	(void)state;
 	struct machine_stub stub;
@@ -192,9 +192,18 @@ static void ioapic_routes_only_unmasked_level_pins(void **state)
 	assert_int_equal(stub.n_routes, 0);
 	set_entry(&stub, 9, 0, 0x40 | LEVEL);
 	assert_int_equal(stub.n_routes, 1);
-	set_entry(&stub, 9, 0, 0x40 | LEVEL); /* no change, no system call */
-	assert_int_equal(stub.n_routes, 1);
+	/* as Linux does for a threaded interrupt: mask, end, later unmask */
+	ioapic_set_line(stub.ioapic, 9, true);
 	set_entry(&stub, 9, 0, 0x40 | LEVEL | MASKED);
+	assert_int_equal(stub.routed, 1u << 9);
+	ioapic_eoi(stub.ioapic, 0x40);
+	assert_int_equal(stub.n_delivered, 1);
+	set_entry(&stub, 9, 0, 0x40 | LEVEL);
+	assert_int_equal(stub.n_delivered, 2);
+	assert_int_equal(stub.n_routes, 1); /* no change, no system call */
+	set_entry(&stub, 9, 0, 0x41 | LEVEL);
+	assert_int_equal(stub.n_routes, 2);
+	set_entry(&stub, 9, 0, 0x41 | MASKED);
 	assert_int_equal(stub.routed, 0);
 	stub_fini(&stub);
 }
@@ -301,7 +310,7 @@ int main(void)
 		cmocka_unit_test(ioapic_edge_is_delivered_once_a_rise),
 		cmocka_unit_test(ioapic_edge_waits_while_masked),
 		cmocka_unit_test(ioapic_level_repeats_after_its_end_while_high),
-		cmocka_unit_test(ioapic_routes_only_unmasked_level_pins),
+		cmocka_unit_test(ioapic_route_of_a_level_pin_outlasts_masking),
 		cmocka_unit_test(ioapic_read_only_bits_are),
 		cmocka_unit_test(ioapic_state_makes_a_round_trip),
 		cmocka_unit_test(power_button_holds_its_line_until_read),
