@@ -323,7 +323,7 @@ static int check_file(int fd, bool read_only, struct stat *st, struct hv_error *
 
 int block_raw_new(struct block **out, int fd, bool read_only, struct hv_error *err)
 {
-	struct stat st;
+	struct stat st = {0};
 	int status = check_file(fd, read_only, &st, err);
 	if (status)
 		return status;

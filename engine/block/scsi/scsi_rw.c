@@ -26,6 +26,8 @@ static int cut_parts(struct scsi_cmd *cmd, const struct iovec *iov, int n_iov, u
 	cmd->io.n_iov = n;
 	if (sum == len)
 		return 0;
+	if (sum < len)
+		return -1; /* scsi_fits() has seen to it that there is enough */
 	cmd->parts = calloc(n, sizeof *cmd->parts);
 	if (!cmd->parts)
 		return -1;
