@@ -93,6 +93,9 @@ int net_tap_new(struct net_backend **out, const int *fds, int n, struct hv_error
  */
 int net_passt_new(struct net_backend **out, int fd, struct hv_error *err);
 
+/* An adapter without a cable; any number of pairs. */
+int net_none_new(struct net_backend **out, struct hv_error *err);
+
 static inline void net_backend_free(struct net_backend *be)
 {
 	if (be)

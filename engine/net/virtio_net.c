@@ -432,6 +432,7 @@ int virtio_net_new(struct virtio_dev **out, const struct device_env *env,
 	net->mtu = config->mtu;
 	memcpy(net->mac, config->mac, sizeof net->mac);
 	atomic_init(&net->link_up, true);
+	atomic_init(&net->peer_gone, backend->rx_pairs == 0);
 	net->dev.offered = features_offered(backend, config->pairs);
 	net->dev.config_len = offsetof(struct virtio_net_config, mtu) + sizeof(uint16_t);
 	for (int i = 0; i < 2 * config->pairs; i++)

@@ -140,19 +140,33 @@ static int add_disks(struct machine *machine, struct hv_error *err)
 	return rc;
 }
 
+static int open_backend(struct net_backend **backend, const struct spec_nic *nic,
+			struct hv_error *err)
+{
+	switch (nic->backend) {
+	case SPEC_NET_TAP:
+		return net_tap_new(backend, nic->fds, nic->n_fds, err);
+	case SPEC_NET_PASST:
+		return net_passt_new(backend, nic->fds[0], err);
+	default:
+		return net_none_new(backend, err);
+	}
+}
+
 static int add_nic(struct machine *machine, const struct spec_nic *nic, struct hv_error *err)
 {
 	struct net_backend *backend;
 	struct virtio_dev *virtio;
 	struct net_config config = {.id = nic->id, .pairs = nic->queues, .mtu = nic->mtu};
 	memcpy(config.mac, nic->mac, sizeof config.mac);
-	int rc = nic->backend == SPEC_NET_TAP ? net_tap_new(&backend, nic->fds, nic->n_fds, err)
-					      : net_passt_new(&backend, nic->fds[0], err);
+	int rc = open_backend(&backend, nic, err);
 	if (rc == 0) {
 		rc = virtio_net_new(&virtio, &machine->env, &config, backend, err);
 		if (rc < 0)
 			net_backend_free(backend);
 	}
+	if (rc == 0)
+		virtio_net_set_link(virtio, nic->link);
 	if (rc == 0)
 		rc = put_virtio(machine, virtio, err);
 	return rc < 0 ? hv_within(err, "NIC \"%s\"", nic->id) : 0;

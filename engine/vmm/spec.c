@@ -360,23 +360,27 @@ static int parse_tap(struct spec_nic *nic, const struct scope *in)
 
 static int parse_nic(struct spec_nic *nic, const struct scope *in)
 {
-	static const char *const backends[] = {"tap", "passt", NULL};
+	static const char *const backends[] = {"tap", "passt", "none", NULL};
 	int ret, backend = -1;
 	for (int i = 0; i < SPEC_NIC_QUEUES_MAX; i++)
 		nic->fds[i] = -1;
 	nic->queues = 1;
 	nic->mtu = 1500;
+	nic->link = true;
 	if ((ret = copy_text(in, "id", true, nic->id, sizeof nic->id)) < 0 ||
 	    (ret = parse_mac(in, nic->mac)) < 0 ||
 	    (ret = get_word(in, "backend", backends, &backend)) < 0 ||
 	    (ret = get_small(in, "queues", 1, SPEC_NIC_QUEUES_MAX, &nic->queues)) < 0 ||
-	    (ret = get_small(in, "mtu", 68, 65535, &nic->mtu)) < 0)
+	    (ret = get_small(in, "mtu", 68, 65535, &nic->mtu)) < 0 ||
+	    (ret = get_bool(in, "link", &nic->link)) < 0)
 		return ret;
 	if (backend < 0)
 		return refuse(in, "backend", "missing");
 	if (!is_plain(nic->id))
 		return refuse(in, "id", "not a plain name");
 	nic->backend = (enum spec_net_backend)backend;
+	if (nic->backend == SPEC_NET_NONE)
+		return 0;
 	return nic->backend == SPEC_NET_TAP ? parse_tap(nic, in) : parse_passt(nic, in);
 }
 

@@ -13,7 +13,7 @@
  *	 "disks":[{"id":"scsi0.0.0","controller":0,"target":0,"lun":0,"fd":11,"format":"raw",
  *	           "read_only":false,"serial":"d1"}],
  *	 "nics":[{"id":"net0","mac":"52:54:00:12:34:56","backend":"tap","fds":[12,13],"queues":2,
- *	          "mtu":1500},
+ *	          "mtu":1500,"link":true},
  *	         {"id":"net1","mac":"…","backend":"passt","passt":["/usr/bin/passt","--mtu","1500",…],
  *	          "queues":1,"mtu":1500}],
  *	 "paused":false, "rng":true, "balloon":true, "virtio_console":true,
@@ -54,7 +54,7 @@ struct spec_disk {
 	bool read_only;
 };
 
-enum spec_net_backend { SPEC_NET_TAP, SPEC_NET_PASST };
+enum spec_net_backend { SPEC_NET_TAP, SPEC_NET_PASST, SPEC_NET_NONE };
 
 struct spec_nic {
 	char id[24];
@@ -65,6 +65,7 @@ struct spec_nic {
 	char **passt; /* NULL-terminated arguments, without the --fd pair */
 	int queues;
 	int mtu;
+	bool link; /* its cable is plugged in; true where not given */
 };
 
 enum spec_restart { SPEC_RESTART_NEVER, SPEC_RESTART_ON_CRASH, SPEC_RESTART_ALWAYS };

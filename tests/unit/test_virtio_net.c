@@ -898,6 +898,37 @@ static void net_forgets_frames_sent_while_the_cable_was_out(void **state)
 	unplug(&nic);
 }
 
+static void net_without_a_cable_has_no_link(void **state)
+{
+	struct fake_machine m;
+	struct fake_transport transport;
+	struct net_config config = {.id = "net0", .pairs = 2, .mtu = 1500, .mac = {0x52}};
+	struct net_backend *be;
+	struct virtio_dev *dev;
+	struct driver_vq rx, tx;
+	struct hv_error err;
+	struct net_queue_stats got, sent;
+
+	(void)state;
+	fake_machine_init(&m, 0);
+	assert_int_equal(net_none_new(&be, &err), 0);
+	assert_int_equal(virtio_net_new(&dev, &m.env, &config, be, &err), 0);
+	fake_transport_attach(&transport, dev);
+	driver_negotiate(dev, NET_FEATURE(VIRTIO_NET_F_STATUS));
+	driver_vq_init(&rx, &m, dev, 0, 16);
+	driver_vq_init(&tx, &m, dev, 1, 16);
+	driver_ok(dev);
+	virtio_net_set_link(dev, true);
+	assert_false(virtio_net_link(dev));
+	driver_add(&tx, (struct driver_part[]){{fake_alloc(&m, 100, 8), 100, false}}, 1);
+	driver_kick(&tx);
+	assert_true(driver_wait(&tx, NULL, NULL));
+	virtio_net_queue_stats(dev, 0, &got, &sent);
+	assert_int_equal(sent.drops, 1);
+	dev->ops->free(dev);
+	fake_machine_fini(&m);
+}
+
 static void net_announces_until_acknowledged(void **state)
 {
 	struct nic nic;
@@ -980,6 +1011,7 @@ int main(void)
 		cmocka_unit_test(net_refuses_the_state_of_another_shape),
 		cmocka_unit_test(net_shows_and_heals_a_lost_peer),
 		cmocka_unit_test(net_forgets_frames_sent_while_the_cable_was_out),
+		cmocka_unit_test(net_without_a_cable_has_no_link),
 		cmocka_unit_test(net_announces_until_acknowledged),
 		cmocka_unit_test(net_survives_resets_under_load),
 	};

@@ -307,8 +307,7 @@ static int add_tap(struct start *start, const struct hv_network *network,
 	if (rc == 0 && network->type == HV_NETWORK_MACVTAP)
 		rc = hv_macvtap_open(&tap, network->ifname, mac, queues, mtu, err);
 	else if (rc == 0)
-		rc = hv_tap_open(&tap, network->type == HV_NETWORK_BRIDGE ? network->ifname : NULL,
-				 queues, mtu, err);
+		rc = hv_tap_open(&tap, network->ifname, queues, mtu, err);
 	if (rc < 0)
 		return rc;
 	json_t *fds = json_array();
@@ -352,11 +351,17 @@ static int add_nic(struct start *start, const struct hv_object *nic, json_t *lis
 	int rc = hv_network_parse(&network, hv_get_string(nic, "network"), err);
 	if (rc < 0)
 		return rc;
+	const char *link = hv_get_string(nic, "link");
 	json_t *entry = json_pack(
-		"{s:s, s:s, s:i, s:i}", "id", hv_object_name(nic), "mac", hv_get_string(nic, "mac"),
-		"queues", (int)hv_get_int(nic, "queues"), "mtu", (int)hv_get_int(nic, "mtu"));
-	rc = network.type == HV_NETWORK_PASST ? add_passt(nic, entry, err)
-					      : add_tap(start, &network, nic, entry, err);
+		"{s:s, s:s, s:i, s:i, s:b}", "id", hv_object_name(nic), "mac",
+		hv_get_string(nic, "mac"), "queues", (int)hv_get_int(nic, "queues"), "mtu",
+		(int)hv_get_int(nic, "mtu"), "link", !link || strcmp(link, "down") != 0);
+	if (network.type == HV_NETWORK_PASST)
+		rc = add_passt(nic, entry, err);
+	else if (network.type == HV_NETWORK_NONE)
+		json_object_set_new(entry, "backend", json_string("none"));
+	else
+		rc = add_tap(start, &network, nic, entry, err);
 	json_array_append_new(list, entry);
 	return rc < 0 ? hv_within(err, "%s", hv_object_name(nic)) : 0;
 }
