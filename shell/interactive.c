@@ -344,6 +344,7 @@ int interactive_run(struct script_run *run)
 	rl_basic_word_break_characters = " \t\n";
 	rl_completer_word_break_characters = " \t\n";
 	rl_completer_quote_characters = "\"'";
+	rl_variable_bind("show-all-if-ambiguous", "on");
 	rl_catch_signals = 0;
 	struct sigaction interrupt = {.sa_handler = on_interrupt}; /* without SA_RESTART: wakes poll() */
 	sigaction(SIGINT, &interrupt, NULL);
