@@ -311,8 +311,8 @@ $(O)/gen/hvsh.pc: plugins/hvsh.h FORCE
 bash_completion = $(DATADIR)/bash-completion/completions/hvsh
 zsh_completion = $(DATADIR)/zsh/site-functions/_hvsh
 fish_completion = $(DATADIR)/fish/vendor_completions.d/hvsh.fish
-man_pages = $(notdir $(wildcard $(docs_dir)/man/*.[1-9]))
-man_place = $(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/$(1)
+man_pages = $(patsubst $(docs_dir)/man/%,%,$(wildcard $(docs_dir)/man/man?/*))
+man_place = $(MANDIR)/$(1)
 install_file = install -D -m $(1) $(2) $(DESTDIR)$(3)$(newline)
 define newline
 
