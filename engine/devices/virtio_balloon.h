@@ -18,8 +18,8 @@ int virtio_balloon_set_target(struct virtio_dev *dev, uint64_t balloon_bytes, st
 #define VIRTIO_BALLOON_STATS 16
 
 struct balloon_stats {
-	uint64_t target_bytes; /* asked for */
-	uint64_t actual_bytes; /* what the guest says it gave */
+	uint64_t target_bytes;                                   /* asked for */
+	uint64_t actual_bytes;                                   /* what the guest says it gave */
 	uint64_t inflated_bytes, deflated_bytes, reported_bytes; /* seen by the device, ever */
 	/* What the guest told last, by VIRTIO_BALLOON_S_…; valid where has[tag]. */
 	uint64_t guest[VIRTIO_BALLOON_STATS];

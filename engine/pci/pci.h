@@ -27,9 +27,9 @@
 struct pci_fn;
 
 struct pci_bar {
-	uint64_t len;  /* 0: not there; a power of two, at least 4096 */
-	uint64_t base; /* where it is mapped now; 0: unmapped */
-	bool is_64bit; /* takes the next slot too */
+	uint64_t len;              /* 0: not there; a power of two, at least 4096 */
+	uint64_t base;             /* where it is mapped now; 0: unmapped */
+	bool is_64bit;             /* takes the next slot too */
 	const struct bus_ops *ops; /* called with fn->owner */
 };
 

@@ -72,11 +72,11 @@ struct virtio_dev {
 	pthread_mutex_t lock; /* protects what follows, and orders ops calls */
 	uint64_t driver_features;
 	uint64_t negotiated; /* driver_features, once FEATURES_OK */
-	uint8_t status;	     /* without NEEDS_RESET; written under the lock, read atomically */
-	bool active;	     /* between activate and deactivate */
+	uint8_t status;      /* without NEEDS_RESET; written under the lock, read atomically */
+	bool active;         /* between activate and deactivate */
 	bool paused;
 
-	bool failed;		   /* atomic: NEEDS_RESET */
+	bool failed;               /* atomic: NEEDS_RESET */
 	uint8_t config_generation; /* atomic */
 	struct log_limit log;
 

@@ -30,14 +30,14 @@ struct vq {
 	/* Set up by the driver through the transport. */
 	uint16_t size_max, size;
 	uint64_t desc_gpa, avail_gpa, used_gpa;
-	uint16_t vector; /* MSI-X table index or VQ_NO_VECTOR; atomic: the guest may change it any time */
-	bool enabled;	 /* the driver wrote queue_enable */
-	bool live;	 /* vq_start() checked the rings; the device may use it */
-	bool broken;	 /* the guest broke a rule; until reset */
+	uint16_t vector;   /* MSI-X table index or VQ_NO_VECTOR; atomic: may change any time */
+	bool enabled;      /* the driver wrote queue_enable */
+	bool live;         /* vq_start() checked the rings; the device may use it */
+	bool broken;       /* the guest broke a rule; until reset */
 	const char *fault; /* the rule, for virtio_fail_queue(); NULL while not broken */
-	bool event_idx, indirect; /* negotiated */
+	bool event_idx, indirect;       /* negotiated */
 	uint16_t next_avail, next_used; /* free-running, ours */
-	uint16_t signalled_used;	/* next_used at the last signal, for event_idx */
+	uint16_t signalled_used;        /* next_used at the last signal, for event_idx */
 	bool signalled_valid;
 	/* Host addresses of the rings, valid while live. */
 	void *desc, *avail, *used;

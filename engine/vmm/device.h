@@ -18,8 +18,9 @@ struct wiring;
 struct device;
 
 struct device_ops {
-	int (*pause)(struct device *dev, struct hv_error *err); /* optional; finishes what is in flight */
-	void (*resume)(struct device *dev);			/* optional */
+	/* both optional; pause finishes what is in flight */
+	int (*pause)(struct device *dev, struct hv_error *err);
+	void (*resume)(struct device *dev);
 	int (*save)(struct device *dev, struct state_out *out, struct hv_error *err);
 	int (*load)(struct device *dev, struct state_in *in, struct hv_error *err);
 	void (*free)(struct device *dev); /* stops its threads; accepts a half-built device */

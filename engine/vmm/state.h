@@ -21,9 +21,9 @@
 struct state_field {
 	const char *name;
 	size_t offset;
-	uint16_t size;	/* of one element: 1, 2, 4, 8 are swapped to little-endian; else raw bytes */
-	uint16_t count; /* elements */
-	uint32_t since; /* first version that has it */
+	uint16_t size; /* of one element: 1, 2, 4, 8 are swapped to little-endian; else raw bytes */
+	uint16_t count;  /* elements */
+	uint32_t since;  /* first version that has it */
 	uint8_t is_bool; /* anything but 0 and 1 is refused: a bool of another value is undefined */
 };
 
@@ -32,16 +32,21 @@ struct state_field {
 /* STATE(struct serial, lcr, 1): scalar or array member, sizes taken from the member itself. */
 #define STATE(type, member, since_version)                                                         \
 	{                                                                                          \
-		#member, offsetof(type, member), sizeof(((type *)0)->member), 1, since_version,    \
-			STATE_IS_BOOL(((type *)0)->member)                                         \
+		.name = #member, .offset = offsetof(type, member),                                 \
+		.size = sizeof(((type *)0)->member), .count = 1, .since = since_version,           \
+		.is_bool = STATE_IS_BOOL(((type *)0)->member)                                      \
 	}
 #define STATE_ARRAY(type, member, since_version)                                                   \
 	{                                                                                          \
-		#member, offsetof(type, member), sizeof(((type *)0)->member[0]),                   \
-			sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]),              \
-			since_version, STATE_IS_BOOL(((type *)0)->member[0])                       \
+		.name = #member, .offset = offsetof(type, member),                                 \
+		.size = sizeof(((type *)0)->member[0]),                                            \
+		.count = sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]),             \
+		.since = since_version, .is_bool = STATE_IS_BOOL(((type *)0)->member[0])           \
 	}
-#define STATE_END {NULL, 0, 0, 0, 0, 0}
+#define STATE_END                                                                                  \
+	{                                                                                          \
+		.name = NULL                                                                       \
+	}
 
 struct state_section {
 	const char *name; /* "serial", "virtio-pci", "vq" */
@@ -70,8 +75,8 @@ int state_save(struct state_out *out, const struct state_section *section, const
 	       const void *object, struct hv_error *err);
 /* Reads the next section, which must be this one and this id. On any error before its check() the
  * object is untouched; the position in the stream moves only on success. */
-int state_load(struct state_in *in, const struct state_section *section, const char *id, void *object,
-	       struct hv_error *err);
+int state_load(struct state_in *in, const struct state_section *section, const char *id,
+	       void *object, struct hv_error *err);
 
 /* A section of free length, for what no table can describe (requests in flight, XSAVE areas). */
 int state_save_bytes(struct state_out *out, const char *name, const char *id, uint32_t version,

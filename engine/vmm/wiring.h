@@ -38,6 +38,9 @@ struct wiring {
 	const struct wiring_ops *ops;
 };
 
-#define WIRING_MSI_INIT {.fd = -1, .gsi = -1}
+#define WIRING_MSI_INIT                                                                            \
+	{                                                                                          \
+		.fd = -1, .gsi = -1                                                                \
+	}
 
 #endif
