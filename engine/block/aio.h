@@ -2,11 +2,11 @@
 /*
  * Asynchronous file I/O of one I/O thread, on an io_uring of its own. The ring is made at the first
  * operation, so that an idle queue costs nothing; where io_uring is forbidden (ENOSYS, EPERM) the
- *same operations run synchronously on the thread. All calls but aio_new() and aio_free() belong to
- *the thread whose loop it is.
+ * same operations run synchronously on the thread. All calls but aio_new() and aio_free() belong to
+ * the thread whose loop it is.
  *
  *	aio_submit() … aio_submit() ─► aio_flush() ─► kernel ─► loop ─► op->done() … ─►
- *after_batch()
+ * after_batch()
  */
 #ifndef HV_BLOCK_AIO_H
 #define HV_BLOCK_AIO_H

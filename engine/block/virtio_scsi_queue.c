@@ -2,7 +2,7 @@
 /*
  * A request queue of the controller (VIRTIO 1.2, 5.6.6.1): requests are taken in batches, decoded,
  * given to the backend, and answered as they end. Any layout of the chain is taken: header and data
- *are cut apart by length, not by descriptor.
+ * are cut apart by length, not by descriptor.
  *
  *	readable:  header (19 + cdb_size) │ data-out …
  *	writable:  response (12 + sense_size) │ data-in …

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Putting a kernel into guest memory and saying where and how it starts. Kernel files are hostile:
- *every number in them is checked against the file and against guest memory before it is used.
+ * every number in them is checked against the file and against guest memory before it is used.
  *
  *	0000_1000  GDT                             0000_9000  three page tables (64-bit entry)
  *	0000_6000  PVH start info, map, modules    0002_0000  command line (at most 64 KiB)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The control protocol: JSON objects, one a line, over the VM's unix sockets (control.sock: the
- *child; keeper.sock: the keeper). This table is the one source for the dispatchers, the client's
- *checks and the generated reference.
+ * child; keeper.sock: the keeper). This table is the one source for the dispatchers, the client's
+ * checks and the generated reference.
  *
  *	server: {"hello":"hvsh-vmm","version":1,"min_version":1,"name":"web1"}
  *	client: {"id":1,"method":"pause","args":{…}}            descriptors alongside by SCM_RIGHTS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Intel 82093AA IOAPIC with the EOI register of version 0x20. A pin's line is a logical level:
- *devices set it, polarity is not modelled.
+ * devices set it, polarity is not modelled.
  *
  *	edge:  0→1 ─► pending ─(unmasked)─► message, pending cleared
  *	level: 1, unmasked, remote IRR clear ─► message, remote IRR set ─ EOI ─► clear, again while

@@ -2,7 +2,7 @@
 /*
  * Where hvsh keeps its files (design, section 9): HVSH_ROOT puts everything under one folder;
  * otherwise root has the system's folders and everybody else the XDG ones. Folders are made on
- *demand, enterable only by their owner.
+ * demand, enterable only by their owner.
  *
  *	             HVSH_ROOT=D   root            others
  *	config       D/config      /etc/hvsh       $XDG_CONFIG_HOME/hvsh

@@ -3,10 +3,10 @@
  * Filters: `state=running and (memory>2G or label.env=prod) and not name~web*`.
  *
  *	filter := part {or part}      part := test {and test}     test := not test | (filter) |
- *property op value
+ * property op value
  *
  * Values are typed by the property's row, so that sizes compare as numbers whatever their unit. A
- *value that is absent or unknown is unequal to all, and neither less nor more than any.
+ * value that is absent or unknown is unequal to all, and neither less nor more than any.
  */
 #include <ctype.h>
 #include <fnmatch.h>

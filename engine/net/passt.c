@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The passt backend: frames on a stream socket, each after its length in 4 bytes, big-endian. Owns
- *the socket and two buffers:
+ * the socket and two buffers:
  *
  *	socket ─recv─► in[pos..end) ─copy─► guest         guest ─copy─► out[pos..end) ─send─► socket
  *
  * One recv() or send() moves as many frames as there are; per frame that costs less than the copy
- *does. A buffer starts again at 0 whenever it runs empty, so that an idle one has a page or two
- *touched.
+ * does. A buffer starts again at 0 whenever it runs empty, so that an idle one has a page or two
+ * touched.
  */
 #include <arpa/inet.h>
 #include <errno.h>

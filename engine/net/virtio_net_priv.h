@@ -7,7 +7,7 @@
  *	control queue ──► pair 0's thread, which calls the other pairs' threads (never the reverse)
  *
  * Threads are told to start and stop by iothread_call(), pair 0 stopping first and starting last,
- *so that no control command runs while the others change. No lock is taken on the data path.
+ * so that no control command runs while the others change. No lock is taken on the data path.
  */
 #ifndef HV_NET_VIRTIO_NET_PRIV_H
 #define HV_NET_VIRTIO_NET_PRIV_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * virtio-net, towards the guest: frames are read from the backend straight into the guest's
- *buffers, which are taken from the ring ahead of them. VIRTIO 1.2, 5.1.6.3 and 5.1.6.4.
+ * buffers, which are taken from the ring ahead of them. VIRTIO 1.2, 5.1.6.3 and 5.1.6.4.
  *
  *	held:  [used][used][ first … first+n )[ free … ]     moved to the front when no slot is left
  */

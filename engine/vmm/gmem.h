@@ -11,8 +11,8 @@
  *	             └──────────────┘
  *
  * Host addresses are aligned like guest ones modulo 1 GiB where the size allows, so that
- *second-level entries can be large. Regions never change after gmem_init(); every thread may
- *translate without a lock. What the guest may change is read once by the caller.
+ * second-level entries can be large. Regions never change after gmem_init(); every thread may
+ * translate without a lock. What the guest may change is read once by the caller.
  */
 #ifndef HV_VMM_GMEM_H
 #define HV_VMM_GMEM_H

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The keeper: one small single-threaded process per VM that starts the child, waits for it, records
- *how it ended, restarts it where the policy says so, and keeps the consoles. It holds every
- *descriptor of the launch spec, so that a new child can begin afresh; the spec itself it reads
- *again from its memfd.
+ * how it ended, restarts it where the policy says so, and keeps the consoles. It holds every
+ * descriptor of the launch spec, so that a new child can begin afresh; the spec itself it reads
+ * again from its memfd.
  *
  *	starting ─► running ◄─► paused        (as the child reports)
  *	    │           └─► stopping          (power button)
  *	    ▼           ▼
  *	  child ended: reset ─► starting;  crash ─► crashed, delay ─► starting;  else stopped |
- *crashed: over
+ * crashed: over
  */
 #ifndef HV_VMM_KEEPER_H
 #define HV_VMM_KEEPER_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The keeper's consoles. The guest's bytes go to a bounded log file first, and each watcher is sent
- *the file from its own position: a slow one lags, and skips what the file has dropped; it costs no
- *memory and never holds the guest up. What the one writer types goes to the child when the child
- *takes it.
+ * the file from its own position: a slow one lags, and skips what the file has dropped; it costs no
+ * memory and never holds the guest up. What the one writer types goes to the child when the child
+ * takes it.
  *
  *	child ── stream ──► console-serial0.log ──► watcher, watcher, …
  *	      ◄── stream ── writer

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One virtual machine: memory, vCPUs, buses and the list of devices, built from the launch spec.
- *All calls belong to the main thread, the one that runs the loop.
+ * All calls belong to the main thread, the one that runs the loop.
  *
  *	machine_new() ─► (sandbox_enter) ─► machine_run() ─► running ◄─pause/resume─► paused
  *	                                         └─ events.ended(): how it ended, from the loop

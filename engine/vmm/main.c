@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * hvsh-vmm: one virtual machine. hvsh starts it with a launch spec on a descriptor; it is not meant
- *to be started by hand.
+ * to be started by hand.
  *
  *	hvsh-vmm --spec FD [--launch FD]     FD of --launch gets the word that the guest runs, or
- *why not hvsh-vmm --version
+ * why not hvsh-vmm --version
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * All state of a parked vCPU, in KVM's own structures, a section each. Their order in the stream is
- *the order in which they must be set:
+ * the order in which they must be set:
  *
  *	CPUID │ MP state │ registers │ XSAVE, XCRs, debug │ local APIC │ TSC kHz │ MSRs │ events
  *
  * The local APIC stands after the system registers (its base is one of them) and before the MSRs,
- *of which the TSC deadline is the last: written into a disabled APIC it would be dropped.
+ * of which the TSC deadline is the last: written into a disabled APIC it would be dropped.
  */
 #include <errno.h>
 #include <linux/kvm.h>

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * bare: the least program that runs a PVH kernel under KVM: it creates a VM, loads the ELF, runs
- *one vCPU. No devices but a serial port without registers. The floor that the spawn benchmark
- *compares with.
+ * one vCPU. No devices but a serial port without registers. The floor that the spawn benchmark
+ * compares with.
  *
  *	bare [-i] [-k] [-m MIB] [-c CMDLINE] ELF
  *
  * It ends at the first byte on the serial line and prints the microseconds since its main(); with
  *-k it goes on, the serial line on stdin and stdout, until the guest stops. -i: with KVM's split
- *irqchip. Without an irqchip a hlt comes back to us, and the guest (which finds no APIC) sleeps
- *until there is input.
+ * irqchip. Without an irqchip a hlt comes back to us, and the guest (which finds no APIC) sleeps
+ * until there is input.
  */
 #include <elf.h>
 #include <err.h>

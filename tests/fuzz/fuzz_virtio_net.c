@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A hostile driver of virtio-net: its control commands, and the rings of one queue pair while
- *frames of all lengths come and go. Everything runs on one thread.
+ * frames of all lengths come and go. Everything runs on one thread.
  *
  *	u8 mode | mode even: records of u8 length | u8 split | command bytes
  *	        | mode odd: struct rings | u8 steps[16] | guest memory

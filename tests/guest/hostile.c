@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * `hostile`: attacks on the machine monitor, one by one or all. After each: the device's status is
- *printed (DEVICE_NEEDS_RESET is what a device says when a rule was broken), the device is reset and
- *does real work again, and so does another device. That we are still there to print it shows the
- *rest.
+ * printed (DEVICE_NEEDS_RESET is what a device says when a rule was broken), the device is reset and
+ * does real work again, and so does another device. That we are still there to print it shows the
+ * rest.
  *
  *	hostile list | all | KIND | NAME [DEVICE [SEED]]     (DEVICE "-": the usual one)
  */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The guest's life: set-up, "hvsh-guest: ready", the commands of the kernel command line, and a
- *prompt.
+ * prompt.
  *
  * Commands come from `run=COMMAND;COMMAND...` (all the rest of the kernel command line) and from
- *the serial port, a line each, several with `;`. Results are `noun key=value...` lines; a command
- *ends with `ok NAME` or `fail NAME: why`. `help` lists them. Tests rely on these: cpus mem memtest
- *acpi clock sleep echo crash cpuid msr poweroff reset halt The power button powers off. Numbers:
- *decimal, 0x…, with K, M or G.
+ * the serial port, a line each, several with `;`. Results are `noun key=value...` lines; a command
+ * ends with `ok NAME` or `fail NAME: why`. `help` lists them. Tests rely on these: cpus mem memtest
+ * acpi clock sleep echo crash cpuid msr poweroff reset halt The power button powers off. Numbers:
+ * decimal, 0x…, with K, M or G.
  */
 #include "tests/guest/shell.h"
 #include "tests/guest/acpi.h"

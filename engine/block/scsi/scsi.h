@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A direct-access SCSI logical unit over a block backend (SPC-4, SBC-3), apart from the transport
- *that brings the commands. The transport fills a command, decodes it, compares its length with the
- *data buffers, and starts it:
+ * that brings the commands. The transport fills a command, decodes it, compares its length with the
+ * data buffers, and starts it:
  *
  *	scsi_decode() ─► dir, xfer_bytes ─► scsi_start() ─► backend … ─► cmd->done(): status, sense,
- *moved
+ * moved
  *
  * A unit may serve commands on several I/O threads at once; what they share in it is atomic.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The test provider: a host made of memory, by which shell and scale are tested with no KVM. What
- *it holds lives as long as the process; the next hvsh begins anew.
+ * it holds lives as long as the process; the next hvsh begins anew.
  *
  *	test:N[,OPTION…]       VMs vm0000 … of varied state, size, labels, disks and NICs
  *	  delay=TIME           every change of state takes that long, and shows progress
