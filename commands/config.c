@@ -74,8 +74,8 @@ static int run_set(struct hv_call *call, struct hv_error *err)
 {
 	if (call->what_if)
 		return 0;
-	return hv_config_write(hv_get_string(call->args, "setting"), hv_get_string(call->args, "value"),
-			       err);
+	return hv_config_write(hv_get_string(call->args, "setting"),
+			       hv_get_string(call->args, "value"), err);
 }
 
 static int run_unset(struct hv_call *call, struct hv_error *err)
@@ -85,7 +85,8 @@ static int run_unset(struct hv_call *call, struct hv_error *err)
 	return hv_config_write(hv_get_string(call->args, "setting"), NULL, err);
 }
 
-static const char *const list_examples[] = {"config list", "every setting, its value and its origin",
+static const char *const list_examples[] = {"config list",
+					    "every setting, its value and its origin",
 					    "config show --origin", "the same", NULL};
 static const char *const set_examples[] = {"config set output json", "JSON from now on", NULL};
 static const char *const unset_examples[] = {"config unset output", "back to what it was", NULL};

@@ -15,12 +15,9 @@
 #include "plugins/config.h"
 #include "plugins/hvsh.h"
 
-static const struct hv_prop args[] = {{.name = "vm",
-				       .type = HV_REF,
-				       .of = "vm",
-				       .flags = HV_P_REQUIRED,
-				       .help = "a VM's name"},
-				      {.type = HV_END}};
+static const struct hv_prop args[] = {
+	{.name = "vm", .type = HV_REF, .of = "vm", .flags = HV_P_REQUIRED, .help = "a VM's name"},
+	{.type = HV_END}};
 static const char *const channels[] = {"serial0", "virtio0", NULL};
 static const struct hv_prop options[] = {
 	{.name = "channel",
@@ -46,7 +43,9 @@ static const struct hv_prop options[] = {
 	{.name = "until",
 	 .type = HV_STRING,
 	 .help = "end when the console, after what was sent, has written this"},
-	{.name = "timeout", .type = HV_DURATION, .help = "end after this time; with --until: a failure"},
+	{.name = "timeout",
+	 .type = HV_DURATION,
+	 .help = "end after this time; with --until: a failure"},
 	{.type = HV_END}};
 
 #define UNTIL_MAX 256
@@ -124,7 +123,8 @@ static int put(struct session *s, const char *data, size_t len, struct hv_error 
 			/* a guest that does not read: show what it writes meanwhile */
 			poll(&(struct pollfd){.fd = s->fd, .events = POLLOUT}, 1, 100);
 			if (now_s() > s->until_s)
-				return hv_fail(err, HV_TIMEOUT, 0, "the guest does not read its console");
+				return hv_fail(err, HV_TIMEOUT, 0,
+					       "the guest does not read its console");
 			continue;
 		}
 		if (n < 0 && errno != EINTR)
@@ -168,12 +168,14 @@ static int serve(struct session *s, struct hv_error *err)
 {
 	int rc = 0;
 	while (rc == 0 && !s->detached && !s->met) {
-		struct pollfd fds[2] = {{.fd = s->fd, .events = POLLIN},
-					{.fd = s->escape >= 0 ? STDIN_FILENO : -1, .events = POLLIN}};
+		struct pollfd fds[2] = {
+			{.fd = s->fd, .events = POLLIN},
+			{.fd = s->escape >= 0 ? STDIN_FILENO : -1, .events = POLLIN}};
 		double left = s->until_s - now_s();
 		if (left <= 0)
 			return s->until ? hv_fail(err, HV_TIMEOUT, 0,
-						  "the console did not write \"%s\" in time", s->until)
+						  "the console did not write \"%s\" in time",
+						  s->until)
 					: 0;
 		poll(fds, 2, left > 3600 ? -1 : (int)(left * 1000) + 1);
 		if (fds[0].revents)
@@ -182,7 +184,8 @@ static int serve(struct session *s, struct hv_error *err)
 			rc = take_keys(s, err);
 	}
 	if (rc == 0 && s->until && !s->met)
-		rc = hv_fail(err, HV_FAILED, 0, "the VM ended before its console wrote \"%s\"", s->until);
+		rc = hv_fail(err, HV_FAILED, 0, "the VM ended before its console wrote \"%s\"",
+			     s->until);
 	return rc;
 }
 
@@ -225,20 +228,25 @@ static int attach(struct hv_call *call, const char *suffix, int *fd, struct hv_e
 static int run_attached(struct hv_call *call, struct session *s, struct hv_error *err)
 {
 	const char *send = hv_get_string(call->options, "send");
-	const char *key = hv_get_string(hv_has(call->options, "escape") ? call->options : hv_config(),
-					"escape");
+	const char *key = hv_get_string(
+		hv_has(call->options, "escape") ? call->options : hv_config(), "escape");
 	bool scripted = send || s->until || hv_has(call->options, "timeout");
 	int escape = parse_escape(key, err);
 	if (escape < 0)
 		return escape;
 	if (!scripted && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))) {
 		hv_fail(err, HV_USAGE, 0, "a console needs a terminal");
-		return hv_hint(err, "--log prints what it wrote; --send, --until and --timeout script it");
+		return hv_hint(
+			err, "--log prints what it wrote; --send, --until and --timeout script it");
 	}
 	/* what was there before must not be taken for the answer to what is sent */
 	bool take = hv_get_bool(call->options, "take");
-	int rc = attach(call, take && send ? ":take:now" : take ? ":take" : send ? ":now" : "", &s->fd,
-			err);
+	int rc = attach(call,
+			take && send ? ":take:now"
+			: take       ? ":take"
+			: send       ? ":now"
+				     : "",
+			&s->fd, err);
 	if (rc < 0)
 		return rc;
 	if (send)
@@ -272,9 +280,13 @@ static int run_console(struct hv_call *call, struct hv_error *err)
 }
 
 static const char *const examples[] = {
-	"vm console web1", "its serial port on this terminal",
-	"vm console web1 --log", "what it has written until now",
-	"vm console web1 --send 'uname -r\\n' --until 6.1 --timeout 10s", "in a script", NULL};
+	"vm console web1",
+	"its serial port on this terminal",
+	"vm console web1 --log",
+	"what it has written until now",
+	"vm console web1 --send 'uname -r\\n' --until 6.1 --timeout 10s",
+	"in a script",
+	NULL};
 
 static const struct hv_command commands[] = {
 	{.noun = "vm",

@@ -15,8 +15,10 @@ static const struct hv_prop some[] = {{.name = "cpu",
 				       .help = "VM:cpuN, globs allowed"},
 				      {.type = HV_END}};
 
-static const char *const list_examples[] = {"cpu list", "those of every VM that runs", "cpu list web1:*", "those of one VM", NULL};
-static const char *const show_examples[] = {"cpu show web1:cpu0", "one processor, its exits by kind too", NULL};
+static const char *const list_examples[] = {"cpu list", "those of every VM that runs",
+					    "cpu list web1:*", "those of one VM", NULL};
+static const char *const show_examples[] = {"cpu show web1:cpu0",
+					    "one processor, its exits by kind too", NULL};
 
 static const struct hv_command commands[] = {
 	{.noun = "cpu",

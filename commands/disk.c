@@ -15,8 +15,10 @@ static const struct hv_prop some[] = {{.name = "disk",
 				       .help = "VM:scsiC.T.L, globs allowed"},
 				      {.type = HV_END}};
 
-static const char *const list_examples[] = {"disk list", "those of every VM", "disk list web1:*", "those of one VM", NULL};
-static const char *const show_examples[] = {"disk show web1:scsi0.0.0", "one disk and its counters", NULL};
+static const char *const list_examples[] = {"disk list", "those of every VM", "disk list web1:*",
+					    "those of one VM", NULL};
+static const char *const show_examples[] = {"disk show web1:scsi0.0.0", "one disk and its counters",
+					    NULL};
 
 static const struct hv_command commands[] = {
 	{.noun = "disk",

@@ -88,8 +88,8 @@ static int run_follow(struct hv_call *call, struct hv_error *err)
 }
 
 static const char *const list_examples[] = {"event list", "the latest events", NULL};
-static const char *const follow_examples[] = {
-	"event follow --where 'state=crashed'", "one JSON object a line, as it happens", NULL};
+static const char *const follow_examples[] = {"event follow --where 'state=crashed'",
+					      "one JSON object a line, as it happens", NULL};
 
 static const struct hv_command commands[] = {
 	{.noun = "event",

@@ -9,13 +9,16 @@
 #include "plugins/hvsh.h"
 
 #define JOBS(extra)                                                                                \
-	{.name = "job", .type = HV_REF, .of = "job", .flags = HV_P_MANY | (extra),                 \
-	 .help = "a job's number, globs allowed"}
+	{                                                                                          \
+		.name = "job", .type = HV_REF, .of = "job", .flags = HV_P_MANY | (extra),          \
+		.help = "a job's number, globs allowed"                                            \
+	}
 
 static const struct hv_prop any[] = {JOBS(0), {.type = HV_END}};
 static const struct hv_prop some[] = {JOBS(HV_P_REQUIRED), {.type = HV_END}};
 static const struct hv_prop watch_options[] = {
-	{.name = "timeout", .type = HV_DURATION, .help = "longest time to watch"}, {.type = HV_END}};
+	{.name = "timeout", .type = HV_DURATION, .help = "longest time to watch"},
+	{.type = HV_END}};
 
 static int keep_last(void *ctx, struct hv_object *obj, struct hv_error *err)
 {
@@ -46,10 +49,12 @@ static int watch_one(struct hv_call *call, const struct hv_object *target, struc
 {
 	const char *name = hv_object_name(target);
 	double progress = -1, waited = 0;
-	double limit = hv_has(call->options, "timeout") ? hv_get_number(call->options, "timeout") : 1e12;
+	double limit =
+		hv_has(call->options, "timeout") ? hv_get_number(call->options, "timeout") : 1e12;
 	for (;; waited += 0.2) {
 		struct hv_object *job = NULL;
-		int rc = hv_select(call->model, target->kind, &name, 1, NULL, NULL, keep_last, &job, err);
+		int rc = hv_select(call->model, target->kind, &name, 1, NULL, NULL, keep_last, &job,
+				   err);
 		if (rc == 0)
 			rc = print_change(call, job, &progress, err);
 		bool over = rc == 0 && strcmp(hv_get_string(job, "state"), "running") != 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The noun manual: hvsh(1), hvsh-NOUN(1), hvsh.yaml(5) and hvsh-plugin(7), written in roff's man macros
- * from the tables that hvsh runs by.
+ * The noun manual: hvsh(1), hvsh-NOUN(1), hvsh.yaml(5) and hvsh-plugin(7), written in roff's man
+ * macros from the tables that hvsh runs by.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -204,10 +204,15 @@ static int write_noun(const char *folder, const char *noun, struct hv_error *err
 
 static int write_main(const char *folder, struct hv_error *err)
 {
-	static const char *const statuses[] = {
-		"done",		       "failed",		     "usage",
-		"no such object",      "wrong state or conflict",    "not permitted",
-		"host unreachable",    "timed out",		     "some objects failed"};
+	static const char *const statuses[] = {"done",
+					       "failed",
+					       "usage",
+					       "no such object",
+					       "wrong state or conflict",
+					       "not permitted",
+					       "host unreachable",
+					       "timed out",
+					       "some objects failed"};
 	const char *noun = "";
 	FILE *out = open_page(folder, "hvsh", 1, "virtual machines, by noun and verb", err);
 	if (!out)
@@ -226,12 +231,15 @@ static int write_main(const char *folder, struct hv_error *err)
 		fprintf(out, "%s\n", command->verb);
 	}
 	fputs(".SH BATCH\n"
-	      "One command a line; # begins a comment; quotes; a backslash at the end continues a line.\n"
+	      "One command a line; # begins a comment; quotes; a backslash at the end continues a "
+	      "line.\n"
 	      ".TP\n.B NAME=VALUE\nsets a variable, used as $NAME or ${NAME}.\n"
-	      ".TP\n.B for NAME in WORD... end\nwords with * or ? stand for the VMs that they match.\n"
+	      ".TP\n.B for NAME in WORD... end\nwords with * or ? stand for the VMs that they "
+	      "match.\n"
 	      ".TP\n.B if COMMAND ... else ... end\nby the command's status; if not COMMAND is the "
 	      "opposite.\n"
-	      ".TP\n.B try ... rollback ... end\nrollback runs where the first part failed; the failure "
+	      ".TP\n.B try ... rollback ... end\nrollback runs where the first part failed; the "
+	      "failure "
 	      "stands.\n"
 	      ".TP\n.B \\-f \\- <<END\ngives a command the lines up to END.\n"
 	      ".SH EXIT STATUS\n",
@@ -262,7 +270,8 @@ static int write_yaml(const char *folder, struct hv_error *err)
 	FILE *out = open_page(folder, "hvsh.yaml", 5, "definitions of virtual machines", err);
 	if (!out)
 		return -(int)err->code;
-	fputs(".SH DESCRIPTION\nA definition is one YAML mapping. Unknown and repeated keys are refused "
+	fputs(".SH DESCRIPTION\nA definition is one YAML mapping. Unknown and repeated keys are "
+	      "refused "
 	      "with their line and column; values are read by the property's type, so that no is a "
 	      "word where a word is wanted.\n",
 	      out);
@@ -280,9 +289,11 @@ static int write_plugin(const char *folder, struct hv_error *err)
 	if (!out)
 		return -(int)err->code;
 	fprintf(out,
-		".SH DESCRIPTION\nA plugin is a shared object with one symbol, hvsh_plugin: a table of "
+		".SH DESCRIPTION\nA plugin is a shared object with one symbol, hvsh_plugin: a "
+		"table of "
 		"commands, kinds and providers. It includes hvsh.h and builds with\n.PP\n"
-		".B cc \\-shared \\-fPIC $(pkg\\-config \\-\\-cflags hvsh) \\-o NAME.so NAME.c\n.PP\n"
+		".B cc \\-shared \\-fPIC $(pkg\\-config \\-\\-cflags hvsh) \\-o NAME.so "
+		"NAME.c\n.PP\n"
 		"ABI version %d. A plugin of another version, one whose file or folders others can "
 		"write, or one that uses a name that is taken, is refused; hvsh plugin list says "
 		"why.\n.SH SEE ALSO\n.BR hvsh\\-plugin (1)\n",
@@ -315,7 +326,8 @@ static const struct hv_prop args[] = {{.name = "folder",
 				       .flags = HV_P_REQUIRED | HV_P_PATH,
 				       .help = "where man1, man5 and man7 go"},
 				      {.type = HV_END}};
-static const char *const examples[] = {"manual write build/man", "the pages that are installed", NULL};
+static const char *const examples[] = {"manual write build/man", "the pages that are installed",
+				       NULL};
 
 static const struct hv_command commands[] = {
 	{.noun = "manual",

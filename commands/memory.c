@@ -15,8 +15,11 @@ static const struct hv_prop some[] = {{.name = "memory",
 				       .help = "a VM's name, globs allowed"},
 				      {.type = HV_END}};
 
-static const char *const list_examples[] = {"memory list", "that of every VM", "memory list web1", "that of one VM", NULL};
-static const char *const show_examples[] = {"memory show web1", "pages of each size behind the guest, page tables, exits by kind", NULL};
+static const char *const list_examples[] = {"memory list", "that of every VM", "memory list web1",
+					    "that of one VM", NULL};
+static const char *const show_examples[] = {
+	"memory show web1", "pages of each size behind the guest, page tables, exits by kind",
+	NULL};
 
 static const struct hv_command commands[] = {
 	{.noun = "memory",

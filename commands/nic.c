@@ -15,8 +15,10 @@ static const struct hv_prop some[] = {{.name = "nic",
 				       .help = "VM:netN, globs allowed"},
 				      {.type = HV_END}};
 
-static const char *const list_examples[] = {"nic list", "those of every VM", "nic list web1:*", "those of one VM", NULL};
-static const char *const show_examples[] = {"nic show web1:net0", "one adapter, its offloads and counters", NULL};
+static const char *const list_examples[] = {"nic list", "those of every VM", "nic list web1:*",
+					    "those of one VM", NULL};
+static const char *const show_examples[] = {"nic show web1:net0",
+					    "one adapter, its offloads and counters", NULL};
 
 static const struct hv_command commands[] = {
 	{.noun = "nic",

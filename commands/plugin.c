@@ -48,7 +48,8 @@ static int run_list(struct hv_call *call, struct hv_error *err)
 	for (size_t i = 0; i < hv_plugin_count(); i++) {
 		struct hv_object *obj = hv_object_new(hv_kind_find("plugin"));
 		int rc = obj ? fill(obj, hv_plugin_at(i)) : -HV_FAILED;
-		rc = rc < 0 ? hv_fail(err, HV_FAILED, 0, "out of memory") : hv_call_emit(call, obj, err);
+		rc = rc < 0 ? hv_fail(err, HV_FAILED, 0, "out of memory")
+			    : hv_call_emit(call, obj, err);
 		hv_object_free(obj);
 		if (rc < 0)
 			return rc;

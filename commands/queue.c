@@ -15,7 +15,8 @@ static const struct hv_prop some[] = {{.name = "queue",
 				       .help = "VM:DEVICE.qN, globs allowed"},
 				      {.type = HV_END}};
 
-static const char *const list_examples[] = {"queue list", "those of every VM that runs", "queue list web1:*", "those of one VM", NULL};
+static const char *const list_examples[] = {"queue list", "those of every VM that runs",
+					    "queue list web1:*", "those of one VM", NULL};
 static const char *const show_examples[] = {"queue show web1:net0.q0", "one queue", NULL};
 
 static const struct hv_command commands[] = {

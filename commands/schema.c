@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The noun schema: everything that hvsh knows about itself, from the same tables that it runs by, for
- * programs (JSON, JSON Schema), and the control protocol's reference for people.
+ * The noun schema: everything that hvsh knows about itself, from the same tables that it runs by,
+ * for programs (JSON, JSON Schema), and the control protocol's reference for people.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -42,8 +42,8 @@ static void set_text(json_t *object, const char *key, const char *text)
 
 static json_t *row_json(const struct hv_prop *row)
 {
-	json_t *object = json_pack("{s:s, s:s, s:s}", "name", row->name, "type", hv_type_name(row->type),
-				   "help", row->help);
+	json_t *object = json_pack("{s:s, s:s, s:s}", "name", row->name, "type",
+				   hv_type_name(row->type), "help", row->help);
 	set_text(object, "of", row->of);
 	set_text(object, "unit", row->unit);
 	set_text(object, "preset", row->preset);
@@ -77,8 +77,8 @@ static json_t *methods_json(const struct hv_method *method)
 	json_t *array = json_array();
 	for (; method && method->name; method++) {
 		json_t *object = json_pack("{s:s, s:s, s:s, s:o}", "name", method->name, "help",
-					   method->help, "effect", effect_word(method->effect), "args",
-					   rows_json(method->args, false));
+					   method->help, "effect", effect_word(method->effect),
+					   "args", rows_json(method->args, false));
 		if (method->from_states)
 			json_object_set_new(object, "from_states", strings(method->from_states));
 		set_text(object, "to_state", method->to_state);
@@ -91,8 +91,8 @@ static json_t *methods_json(const struct hv_method *method)
 static json_t *kind_json(const struct hv_kind *kind)
 {
 	json_t *object =
-		json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", kind->name, "plural", kind->plural, "help",
-			  kind->help, "properties", rows_json(kind->props, true), "methods",
+		json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", kind->name, "plural", kind->plural,
+			  "help", kind->help, "properties", rows_json(kind->props, true), "methods",
 			  methods_json(kind->methods));
 	set_text(object, "owner", kind->owner);
 	return object;
@@ -100,12 +100,12 @@ static json_t *kind_json(const struct hv_kind *kind)
 
 static json_t *command_json(const struct hv_command *command)
 {
-	json_t *object =
-		json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "noun", command->noun, "verb",
-			  command->verb, "summary", command->summary, "effect",
-			  effect_word(command->effect), "arguments", rows_json(command->args, false),
-			  "options", rows_json(hv_command_options(command), false), "examples",
-			  strings(command->examples));
+	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "noun", command->noun,
+				   "verb", command->verb, "summary", command->summary, "effect",
+				   effect_word(command->effect), "arguments",
+				   rows_json(command->args, false), "options",
+				   rows_json(hv_command_options(command), false), "examples",
+				   strings(command->examples));
 	set_text(object, "aliases", command->aliases);
 	set_text(object, "details", command->details);
 	return object;
@@ -115,10 +115,9 @@ static json_t *fields_json(const struct protocol_field *field)
 {
 	json_t *array = json_array();
 	for (; field && field->name; field++)
-		json_array_append_new(array,
-				      json_pack("{s:s, s:s, s:s, s:b}", "name", field->name, "type",
-						field->type, "help", field->help, "optional",
-						field->optional));
+		json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:b}", "name", field->name,
+						       "type", field->type, "help", field->help,
+						       "optional", field->optional));
 	return array;
 }
 
@@ -126,11 +125,12 @@ static json_t *protocol_json(const struct protocol_method *method)
 {
 	json_t *array = json_array();
 	for (; method->name; method++)
-		json_array_append_new(
-			array, json_pack("{s:s, s:s, s:s, s:o, s:o}", "server",
-					 method->server == PROTOCOL_CHILD ? "vm" : "keeper", "name",
-					 method->name, "help", method->help, "args",
-					 fields_json(method->args), "result", fields_json(method->result)));
+		json_array_append_new(array,
+				      json_pack("{s:s, s:s, s:s, s:o, s:o}", "server",
+						method->server == PROTOCOL_CHILD ? "vm" : "keeper",
+						"name", method->name, "help", method->help, "args",
+						fields_json(method->args), "result",
+						fields_json(method->result)));
 	return array;
 }
 
@@ -141,9 +141,10 @@ static json_t *everything(void)
 		json_array_append_new(kinds, kind_json(hv_kind_at(i)));
 	for (size_t i = 0; i < hv_command_count(); i++)
 		json_array_append_new(commands, command_json(hv_command_at(i)));
-	return json_pack("{s:i, s:o, s:o, s:{s:i, s:o, s:o}}", "abi_version", HV_ABI_VERSION, "kinds",
-			 kinds, "commands", commands, "protocol", "version", PROTOCOL_VERSION, "methods",
-			 protocol_json(hv_protocol_methods()), "events", protocol_json(hv_protocol_events()));
+	return json_pack("{s:i, s:o, s:o, s:{s:i, s:o, s:o}}", "abi_version", HV_ABI_VERSION,
+			 "kinds", kinds, "commands", commands, "protocol", "version",
+			 PROTOCOL_VERSION, "methods", protocol_json(hv_protocol_methods()),
+			 "events", protocol_json(hv_protocol_events()));
 }
 
 static int print_json(struct hv_call *call, json_t *json, struct hv_error *err)
@@ -210,8 +211,8 @@ static json_t *definition_schema(const struct hv_kind *kind)
 		if (row->flags & HV_P_REQUIRED)
 			json_array_append_new(required, json_string(row->name));
 	}
-	return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", properties, "required",
-			 required, "additionalProperties", 0);
+	return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", properties,
+			 "required", required, "additionalProperties", 0);
 }
 
 static int run_definition(struct hv_call *call, struct hv_error *err)
@@ -252,8 +253,8 @@ static int run_protocol(struct hv_call *call, struct hv_error *err)
 	return rc;
 }
 
-static const char *const dump_examples[] = {"schema dump", "every kind, command and protocol method",
-					    NULL};
+static const char *const dump_examples[] = {"schema dump",
+					    "every kind, command and protocol method", NULL};
 static const char *const definition_examples[] = {
 	"schema definition", "a JSON Schema for editors that check YAML as you type", NULL};
 static const char *const protocol_examples[] = {"schema protocol",

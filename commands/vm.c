@@ -18,12 +18,19 @@
 /* ---- arguments and options ------------------------------------------------------------------- */
 
 #define VMS(extra)                                                                                 \
-	{.name = "vm", .type = HV_REF, .of = "vm", .flags = HV_P_MANY | (extra),                   \
-	 .help = "a VM's name, an address HOST/VM, or a glob"}
+	{                                                                                          \
+		.name = "vm", .type = HV_REF, .of = "vm", .flags = HV_P_MANY | (extra),            \
+		.help = "a VM's name, an address HOST/VM, or a glob"                               \
+	}
 #define ONE_VM                                                                                     \
-	{.name = "vm", .type = HV_REF, .of = "vm", .flags = HV_P_REQUIRED, .help = "a VM's name"}
+	{                                                                                          \
+		.name = "vm", .type = HV_REF, .of = "vm", .flags = HV_P_REQUIRED,                  \
+		.help = "a VM's name"                                                              \
+	}
 #define FILE_OPTION(text)                                                                          \
-	{.name = "file", .type = HV_STRING, .flags = HV_P_PATH, .help = text}
+	{                                                                                          \
+		.name = "file", .type = HV_STRING, .flags = HV_P_PATH, .help = text                \
+	}
 #define END                                                                                        \
 	{                                                                                          \
 		.type = HV_END                                                                     \
@@ -37,13 +44,12 @@ static const struct hv_prop vm_new_name[] = {
 	ONE_VM,
 	{.name = "new_name", .type = HV_STRING, .flags = HV_P_REQUIRED, .help = "the new name"},
 	END};
-static const struct hv_prop vm_labels[] = {
-	ONE_VM,
-	{.name = "labels",
-	 .type = HV_LIST,
-	 .flags = HV_P_MANY | HV_P_REQUIRED,
-	 .help = "KEY=VALUE to set, KEY- to remove"},
-	END};
+static const struct hv_prop vm_labels[] = {ONE_VM,
+					   {.name = "labels",
+					    .type = HV_LIST,
+					    .flags = HV_P_MANY | HV_P_REQUIRED,
+					    .help = "KEY=VALUE to set, KEY- to remove"},
+					   END};
 static const struct hv_prop file_argument[] = {
 	{.name = "file",
 	 .type = HV_STRING,
@@ -86,7 +92,8 @@ static void strip_to_definition(struct hv_object *obj)
 			hv_unset(obj, prop->name);
 			continue;
 		}
-		for (size_t j = 0; prop->type == HV_LIST && prop->of && j < obj->values[i].list.n; j++)
+		for (size_t j = 0; prop->type == HV_LIST && prop->of && j < obj->values[i].list.n;
+		     j++)
 			strip_to_definition(obj->values[i].list.objects[j]);
 	}
 }
@@ -232,7 +239,8 @@ static int run_export(struct hv_call *call, struct hv_error *err)
 {
 	int rc = 0;
 	if (hv_has(call->options, "file") && call->n_targets > 1)
-		return hv_fail(err, HV_USAGE, 0, "--file takes the definition of one VM, not of %zu",
+		return hv_fail(err, HV_USAGE, 0,
+			       "--file takes the definition of one VM, not of %zu",
 			       call->n_targets);
 	for (size_t i = 0; rc == 0 && i < call->n_targets; i++)
 		rc = export_one(call, call->targets[i], i == 0, err);
@@ -277,8 +285,9 @@ static bool has_values(const struct hv_object *obj)
 	return false;
 }
 
-static int set_definition(struct hv_call *call, const struct hv_object *vm, struct hv_object *changes,
-			  const struct hv_object *now, struct hv_error *err)
+static int set_definition(struct hv_call *call, const struct hv_object *vm,
+			  struct hv_object *changes, const struct hv_object *now,
+			  struct hv_error *err)
 {
 	unset_equal(changes, now);
 	return has_values(changes) ? hv_call_set(call, vm, changes, err) : 0;
@@ -289,7 +298,8 @@ static int run_editor(const char *path, struct hv_error *err)
 	const char *editor = getenv("VISUAL") ? getenv("VISUAL") : getenv("EDITOR");
 	int status;
 	if (!isatty(STDIN_FILENO)) {
-		hv_fail(err, HV_USAGE, 0, "no property was given, and there is no terminal to edit on");
+		hv_fail(err, HV_USAGE, 0,
+			"no property was given, and there is no terminal to edit on");
 		return hv_hint(err, "give options (--memory 2G) or -f FILE");
 	}
 	pid_t pid = fork();
@@ -321,7 +331,8 @@ static int edit_text(struct hv_call *call, const struct hv_object *now, struct h
 {
 	char path[] = "/tmp/hvsh-XXXXXX.yaml";
 	char *yaml = hv_object_to_yaml(now);
-	int rc = yaml ? write_temporary(path, yaml, err) : hv_fail(err, HV_FAILED, 0, "out of memory");
+	int rc = yaml ? write_temporary(path, yaml, err)
+		      : hv_fail(err, HV_FAILED, 0, "out of memory");
 	free(yaml);
 	if (rc == 0)
 		rc = run_editor(path, err);
@@ -340,7 +351,8 @@ static int edit_one(struct hv_call *call, const struct hv_object *vm, struct hv_
 	if (rc == 0 && (from_file || !has_values(changes))) {
 		hv_object_free(changes);
 		changes = NULL;
-		rc = from_file ? read_definition(call, hv_get_string(call->options, "file"), &changes, err)
+		rc = from_file ? read_definition(call, hv_get_string(call->options, "file"),
+						 &changes, err)
 			       : edit_text(call, now, &changes, err);
 	}
 	if (rc == 0)
@@ -455,7 +467,8 @@ static int wait_one(struct hv_call *call, const struct hv_object *vm, struct hv_
 {
 	char address[512];
 	const char *filter = hv_get_string(call->options, "for");
-	double limit = hv_has(call->options, "timeout") ? hv_get_number(call->options, "timeout") : 1e12;
+	double limit =
+		hv_has(call->options, "timeout") ? hv_get_number(call->options, "timeout") : 1e12;
 	double start = now_s();
 	struct hv_where *where = hv_where_parse(vm_kind()->props, filter, err);
 	int rc = where ? 0 : -(int)err->code;
@@ -469,8 +482,8 @@ static int wait_one(struct hv_call *call, const struct hv_object *vm, struct hv_
 		if (matches || rc < 0)
 			break;
 		if (left <= 0) {
-			rc = hv_fail(err, HV_TIMEOUT, 0, "vm \"%s\" did not come to %s in time", address,
-				     filter);
+			rc = hv_fail(err, HV_TIMEOUT, 0, "vm \"%s\" did not come to %s in time",
+				     address, filter);
 			hv_hint(err, "\"vm show %s\" tells its state", address);
 		} else {
 			wait_for_event(call, left);
@@ -487,28 +500,36 @@ static int run_wait(struct hv_call *call, struct hv_error *err)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-#define EXAMPLES(...) (const char *const[]){__VA_ARGS__, NULL}
+#define EXAMPLES(...)                                                                              \
+	(const char *const[])                                                                      \
+	{                                                                                          \
+		__VA_ARGS__, NULL                                                                  \
+	}
 
 static const struct hv_command commands[] = {
 	{"vm", "list", "ls", "list VMs", NULL, any_vms, NULL, HV_READS, 0,
-	 EXAMPLES("vm list", "all VMs of the current hosts", "vm list 'web*' --where 'state=running'",
+	 EXAMPLES("vm list", "all VMs of the current hosts",
+		  "vm list 'web*' --where 'state=running'",
 		  "running VMs whose name begins with web", "vm list -o json --columns name,state",
 		  "two properties of each, for a program"),
 	 NULL},
 	{"vm", "show", "info", "show all of a VM", NULL, vms, NULL, HV_READS, 0,
 	 EXAMPLES("vm show web1", "its properties, disks and NICs"), NULL},
 	{"vm", "create", "define", "define a VM",
-	 "The definition comes from options, from a YAML file (-f), or from a file with options over "
+	 "The definition comes from options, from a YAML file (-f), or from a file with options "
+	 "over "
 	 "it. Nothing runs until \"vm start\", unless --start is given.",
 	 new_vm, create_options, HV_CHANGES_DATA, 0,
-	 EXAMPLES("vm create web1 --memory 1G --cpus 2 --kernel vmlinuz --initrd initrd.img --cmdline "
+	 EXAMPLES("vm create web1 --memory 1G --cpus 2 --kernel vmlinuz --initrd initrd.img "
+		  "--cmdline "
 		  "console=ttyS0 --disk disk.raw --nic network=br0,queues=4",
 		  "a VM with a disk and a NIC of four queue pairs", "vm create -f web1.yaml",
 		  "from a definition", "vm create web2 -f web1.yaml --memory 2G",
 		  "from a definition, with another name and more memory"),
 	 run_create},
 	{"vm", "edit", "set", "change a VM's definition",
-	 "Options change single properties; without any the definition opens in $VISUAL or $EDITOR. "
+	 "Options change single properties; without any the definition opens in $VISUAL or "
+	 "$EDITOR. "
 	 "Options that are lists (--disk, --nic, --labels) replace the whole list.",
 	 vms, edit_options, HV_CHANGES_DATA, HV_C_NO_JOB,
 	 EXAMPLES("vm edit web1 --memory 2G --cpus 4", "change two properties", "vm edit web1",
@@ -518,10 +539,12 @@ static const struct hv_command commands[] = {
 	 EXAMPLES("vm delete web1", "delete it; its disk images stay",
 		  "vm delete web1 --images --yes", "delete it and its images without a question"),
 	 NULL},
-	{"vm", "rename", "mv", "give a VM another name", NULL, vm_new_name, NULL, HV_CHANGES_DATA, 0,
-	 EXAMPLES("vm rename web1 web-old", "web1 is called web-old from now on"), NULL},
-	{"vm", "clone", "copy", "define a VM like another one", NULL, vm_new_name, NULL, HV_CHANGES_DATA,
-	 0, EXAMPLES("vm clone web1 web2", "web2 has copies of web1's disks and its own MAC addresses"),
+	{"vm", "rename", "mv", "give a VM another name", NULL, vm_new_name, NULL, HV_CHANGES_DATA,
+	 0, EXAMPLES("vm rename web1 web-old", "web1 is called web-old from now on"), NULL},
+	{"vm", "clone", "copy", "define a VM like another one", NULL, vm_new_name, NULL,
+	 HV_CHANGES_DATA, 0,
+	 EXAMPLES("vm clone web1 web2",
+		  "web2 has copies of web1's disks and its own MAC addresses"),
 	 NULL},
 	{"vm", "start", NULL, "start VMs", NULL, vms, NULL, HV_CHANGES_STATE, 0,
 	 EXAMPLES("vm start web1", "boot it", "vm start --where 'autostart=yes' '*'",
@@ -529,7 +552,8 @@ static const struct hv_command commands[] = {
 	 NULL},
 	{"vm", "stop", "shutdown", "shut VMs down by their power button", NULL, vms, NULL,
 	 HV_CHANGES_STATE, 0,
-	 EXAMPLES("vm stop web1", "press its power button and wait", "vm stop web1 --grace 10s --force",
+	 EXAMPLES("vm stop web1", "press its power button and wait",
+		  "vm stop web1 --grace 10s --force",
 		  "kill it if it does not shut down within 10 seconds"),
 	 NULL},
 	{"vm", "kill", "destroy", "end VMs at once", NULL, vms, NULL, HV_DESTROYS, 0,
@@ -542,19 +566,21 @@ static const struct hv_command commands[] = {
 	 EXAMPLES("vm resume web1", "it goes on where it stood"), NULL},
 	{"vm", "wait", NULL, "wait until VMs match a filter", NULL, vms, wait_options, HV_READS,
 	 HV_C_TEXT,
-	 EXAMPLES("vm wait web1 --for state=stopped --timeout 1m", "until it has shut down"), run_wait},
+	 EXAMPLES("vm wait web1 --for state=stopped --timeout 1m", "until it has shut down"),
+	 run_wait},
 	{"vm", "label", NULL, "set and remove labels", NULL, vm_labels, NULL, HV_CHANGES_DATA,
-	 HV_C_NO_JOB,
-	 EXAMPLES("vm label web1 env=prod owner-", "set env, remove owner"), run_label},
-	{"vm", "export", "dump", "print a VM's definition as YAML", NULL, vms, export_options, HV_READS,
-	 HV_C_TEXT,
+	 HV_C_NO_JOB, EXAMPLES("vm label web1 env=prod owner-", "set env, remove owner"),
+	 run_label},
+	{"vm", "export", "dump", "print a VM's definition as YAML", NULL, vms, export_options,
+	 HV_READS, HV_C_TEXT,
 	 EXAMPLES("vm export web1 --file web1.yaml", "for \"vm import\" elsewhere"), run_export},
 	{"vm", "import", NULL, "define a VM from an exported definition", NULL, file_argument,
 	 import_options, HV_CHANGES_DATA, 0,
 	 EXAMPLES("vm import web1.yaml --name web3", "under another name, with its own identity"),
 	 run_import},
 	{"vm", "autostart", NULL, "start VMs when the host starts", NULL, vms, autostart_options,
-	 HV_CHANGES_DATA, HV_C_NO_JOB, EXAMPLES("vm autostart web1 --off", "no longer"), run_autostart},
+	 HV_CHANGES_DATA, HV_C_NO_JOB, EXAMPLES("vm autostart web1 --off", "no longer"),
+	 run_autostart},
 	{.noun = NULL},
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The self-test of descriptors: what would be missing in help, completion or manual, or not work. */
+/* The self-test of descriptors: what would be missing in help, completion or manual, or not work.
+ */
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,7 +65,8 @@ static void check_row(struct check *check, const struct hv_prop *row)
 	struct hv_error err;
 	struct hv_object *probe = hv_object_new_for(table);
 	if (probe && hv_value_parse(&probe->values[0], row, row->preset, &err) < 0)
-		fault(check, "%s cannot be preset to \"%s\": %s", row->name, row->preset, err.message);
+		fault(check, "%s cannot be preset to \"%s\": %s", row->name, row->preset,
+		      err.message);
 	hv_object_free(probe);
 }
 

@@ -140,7 +140,8 @@ static void describe_values(FILE *out, const struct hv_object *obj)
 		if (obj->props[i].flags & HV_P_SECRET)
 			snprintf(text, sizeof text, "…");
 		else
-			hv_value_format(&obj->values[i], &obj->props[i], HV_HUMAN, text, sizeof text);
+			hv_value_format(&obj->values[i], &obj->props[i], HV_HUMAN, text,
+					sizeof text);
 		fprintf(out, "%s%s %s", separator, obj->props[i].name, text);
 		separator = ", ";
 	}
@@ -195,8 +196,8 @@ static int call_method(struct running *run, const struct hv_kind *kind, const ch
 }
 
 int hv_call_do(struct hv_call *call, const struct hv_kind *kind, const char *host,
-	       const struct hv_object *target, const char *method_name, const struct hv_object *args,
-	       struct hv_error *err)
+	       const struct hv_object *target, const char *method_name,
+	       const struct hv_object *args, struct hv_error *err)
 {
 	struct running *run = running_of(call);
 	const struct hv_method *method = hv_method_find(kind, method_name);
@@ -243,8 +244,8 @@ static int add_target(void *ctx, struct hv_object *obj, struct hv_error *err)
 static int select_objects(struct running *run, const struct hv_kind *kind, const bool *want,
 			  const struct hv_where *where, hv_emit_fn *emit, struct hv_error *err)
 {
-	return hv_select(run->call.model, kind, run->line.patterns, run->line.n_patterns, where, want,
-			 emit, run, err);
+	return hv_select(run->call.model, kind, run->line.patterns, run->line.n_patterns, where,
+			 want, emit, run, err);
 }
 
 static int parse_where(struct running *run, const struct hv_kind *kind, struct hv_where **where,
@@ -279,7 +280,8 @@ static int resolve_targets(struct running *run, struct hv_error *err)
 	return rc;
 }
 
-/* ---- commands without a run of their own ------------------------------------------------------ */
+/* ---- commands without a run of their own ------------------------------------------------------
+ */
 
 static void collect_wants(struct running *run, const struct hv_kind *kind,
 			  const struct hv_where *where, bool *want)
@@ -335,7 +337,7 @@ int hv_call_each(struct hv_call *call,
 	}
 	if (failed == 0)
 		return 0;
-	enum hv_code code = failed == call->n_targets && same ? (enum hv_code)-first : HV_PARTIAL;
+	enum hv_code code = failed == call->n_targets && same ? (enum hv_code) - first : HV_PARTIAL;
 	return hv_fail(err, code, 0, "%s %s failed for %zu of %zu", call->command->noun,
 		       call->command->verb, failed, call->n_targets);
 }
@@ -406,7 +408,8 @@ static int confirm(struct running *run, struct hv_error *err)
 	}
 	struct hv_sink *sink = run->session->sink;
 	if (!sink->confirm) {
-		hv_fail(err, HV_USAGE, 0, "\"%s %s\" asks for confirmation, and there is no terminal",
+		hv_fail(err, HV_USAGE, 0,
+			"\"%s %s\" asks for confirmation, and there is no terminal",
 			call->command->noun, call->command->verb);
 		return hv_hint(err, "--yes answers it");
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One command from words to result: parsed by its descriptor, its targets resolved, confirmed where it
- * destroys, run, its results handed to a sink. Shell, batch, console and agent share this entry.
+ * One command from words to result: parsed by its descriptor, its targets resolved, confirmed where
+ * it destroys, run, its results handed to a sink. Shell, batch, console and agent share this entry.
  */
 #ifndef HV_PLUGINS_DISPATCH_H
 #define HV_PLUGINS_DISPATCH_H
@@ -37,7 +37,8 @@ struct hv_session {
 	void *shell;
 };
 
-/* words: noun, verb, then the rest. 0 or a negative code; HV_PARTIAL where some of several failed. */
+/* words: noun, verb, then the rest. 0 or a negative code; HV_PARTIAL where some of several failed.
+ */
 int command_run(struct hv_session *session, char *const *words, size_t n, struct hv_error *err);
 /* Parses and checks only; resolves no object, changes nothing. */
 int command_check(char *const *words, size_t n, struct hv_error *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Finds and loads plugins. A plugin runs with the operator's rights, so it is loaded only from a file,
- * in folders, that nobody but root and the operator can write; the check needs no race to win, since
- * whoever passes it owns the path.
+ * Finds and loads plugins. A plugin runs with the operator's rights, so it is loaded only from a
+ * file, in folders, that nobody but root and the operator can write; the check needs no race to
+ * win, since whoever passes it owns the path.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <config.h> /* the generated one: plugins/ has its own */
 #include "plugins/registry.h"
+#include <config.h> /* the generated one: plugins/ has its own */
 
 static struct {
 	struct hv_plugin_record *records;
@@ -89,7 +89,8 @@ static int check_abi(const struct hv_plugin *plugin, struct hv_error *err)
 		return hv_fail(err, HV_CONFLICT, 0, "ABI version %u where this hvsh has %u",
 			       plugin->abi_version, HV_ABI_VERSION);
 	if (plugin->struct_size != sizeof *plugin)
-		return hv_fail(err, HV_CONFLICT, 0, "plugin struct of %u bytes where this hvsh has %zu",
+		return hv_fail(err, HV_CONFLICT, 0,
+			       "plugin struct of %u bytes where this hvsh has %zu",
 			       plugin->struct_size, sizeof *plugin);
 	if (!plugin->name || !plugin->version || !plugin->summary)
 		return hv_fail(err, HV_CONFLICT, 0, "it has no name, version or summary");

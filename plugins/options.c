@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Option tables. `create` and `edit` take what the kind's settable properties give: written once in the
- * kind, an option here. A list of objects becomes an option of its element's name that may be repeated:
- * `disks` is `--disk IMAGE,read_only=yes`.
+ * Option tables. `create` and `edit` take what the kind's settable properties give: written once in
+ * the kind, an option here. A list of objects becomes an option of its element's name that may be
+ * repeated: `disks` is `--disk IMAGE,read_only=yes`.
  */
 #include "plugins/options.h"
 
@@ -12,10 +12,16 @@
 static const char *const output_choices[] = {"table", "wide", "json", "yaml", "csv", "name", NULL};
 
 static const struct hv_prop print_options[] = {
-	{.name = "output", .type = HV_ENUM, .choices = output_choices, .help = "format of the result"},
+	{.name = "output",
+	 .type = HV_ENUM,
+	 .choices = output_choices,
+	 .help = "format of the result"},
 	{.name = "columns", .type = HV_LIST, .help = "properties to print, in this order"},
 	{.name = "sort", .type = HV_STRING, .help = "property to sort by; -NAME for descending"},
-	{.name = "no_header", .type = HV_BOOL, .flags = HV_P_FLAG, .help = "leave the header line out"},
+	{.name = "no_header",
+	 .type = HV_BOOL,
+	 .flags = HV_P_FLAG,
+	 .help = "leave the header line out"},
 	{.type = HV_END},
 };
 static const struct hv_prop where_option[] = {
@@ -23,12 +29,17 @@ static const struct hv_prop where_option[] = {
 	{.type = HV_END},
 };
 static const struct hv_prop change_options[] = {
-	{.name = "what_if", .type = HV_BOOL, .flags = HV_P_FLAG,
+	{.name = "what_if",
+	 .type = HV_BOOL,
+	 .flags = HV_P_FLAG,
 	 .help = "say what would be done, change nothing"},
 	{.type = HV_END},
 };
 static const struct hv_prop job_options[] = {
-	{.name = "wait", .type = HV_BOOL, .flags = HV_P_FLAG, .preset = "yes",
+	{.name = "wait",
+	 .type = HV_BOOL,
+	 .flags = HV_P_FLAG,
+	 .preset = "yes",
 	 .help = "wait for the end (--no-wait: return at once)"},
 	{.name = "timeout", .type = HV_DURATION, .help = "longest time to wait"},
 	{.type = HV_END},
@@ -146,8 +157,7 @@ struct hv_prop *options_build(const struct hv_command *command)
 	size_t most = 16 + (kind ? hv_prop_count(kind->props) : 0) +
 		      (command->options ? hv_prop_count(command->options) : 0) +
 		      (method && method->args ? hv_prop_count(method->args) : 0);
-	struct table table = {.args = command->args,
-			      .rows = calloc(most + 1, sizeof *table.rows)};
+	struct table table = {.args = command->args, .rows = calloc(most + 1, sizeof *table.rows)};
 	if (!table.rows)
 		return NULL;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Words to a parsed command: options by name (--name VALUE, --name=VALUE, --flag, --no-flag, -o VALUE),
- * the rest in the order of the command's arguments. `--` ends the options.
+ * Words to a parsed command: options by name (--name VALUE, --name=VALUE, --flag, --no-flag, -o
+ * VALUE), the rest in the order of the command's arguments. `--` ends the options.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,8 @@ static int unknown_option(const struct hv_command *command, const struct hv_prop
 	for (size_t i = 0; names && i < n; i++)
 		names[i] = table[i].name;
 	const char *near = names ? hv_nearest(word + strspn(word, "-"), names, n) : NULL;
-	hv_fail(err, HV_USAGE, 0, "\"%s %s\" has no option \"%s\"", command->noun, command->verb, word);
+	hv_fail(err, HV_USAGE, 0, "\"%s %s\" has no option \"%s\"", command->noun, command->verb,
+		word);
 	if (near) {
 		char dashed[64];
 		snprintf(dashed, sizeof dashed, "%s", near);
@@ -56,7 +57,7 @@ static int unknown_option(const struct hv_command *command, const struct hv_prop
 struct option_word {
 	const struct hv_prop *row;
 	const char *value; /* after '=', or NULL */
-	bool negated;	   /* --no-… */
+	bool negated;      /* --no-… */
 };
 
 static bool split_option(const struct hv_prop *table, const char *word, struct option_word *option)
@@ -93,7 +94,8 @@ static int take_value(struct hv_object *obj, const struct hv_prop *row, const ch
 }
 
 /* Returns the number of words used, or an error. */
-static int take_option(struct command_line *line, char *const *words, size_t n, struct hv_error *err)
+static int take_option(struct command_line *line, char *const *words, size_t n,
+		       struct hv_error *err)
 {
 	struct option_word option;
 	const char *word = words[0];
@@ -130,8 +132,8 @@ static int take_argument(struct command_line *line, const struct hv_prop *row, c
 static int missing_argument(const struct command_line *line, const struct hv_prop *row,
 			    struct hv_error *err)
 {
-	hv_fail(err, HV_USAGE, 0, "\"%s %s\" needs %s: %s", line->command->noun, line->command->verb,
-		row->name, row->help);
+	hv_fail(err, HV_USAGE, 0, "\"%s %s\" needs %s: %s", line->command->noun,
+		line->command->verb, row->name, row->help);
 	hint_usage(line->command, err);
 	return -HV_USAGE;
 }
@@ -192,7 +194,8 @@ static int preset_options(struct hv_object *options, struct hv_error *err)
 	for (const struct hv_prop *row = options->props; row->type != HV_END; row++) {
 		if ((row->flags & HV_P_REQUIRED) &&
 		    options->values[row - options->props].presence != HV_SET)
-			return hv_fail(err, HV_USAGE, 0, "option \"--%s\" must be given", row->name);
+			return hv_fail(err, HV_USAGE, 0, "option \"--%s\" must be given",
+				       row->name);
 	}
 	return 0;
 }

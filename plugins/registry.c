@@ -116,8 +116,8 @@ static int check_free(const struct hv_plugin *plugin, struct hv_error *err)
 	bool known;
 	for (const struct hv_command *c = plugin->commands; c && c->noun; c++) {
 		if (find(c->noun, c->verb, &known))
-			return hv_fail(err, HV_CONFLICT, 0, "command \"%s %s\" is there already", c->noun,
-				       c->verb);
+			return hv_fail(err, HV_CONFLICT, 0, "command \"%s %s\" is there already",
+				       c->noun, c->verb);
 	}
 	for (const struct hv_kind *const *kind = plugin->kinds; kind && *kind; kind++) {
 		if (hv_kind_find((*kind)->name))
@@ -162,7 +162,8 @@ int registry_add_plugin(const struct hv_plugin *plugin, struct hv_error *err)
 		rc = grow(n, err);
 	for (const struct hv_kind *const *kind = plugin->kinds; rc == 0 && kind && *kind; kind++)
 		rc = hv_kind_add(*kind, err);
-	for (const struct hv_provider_ops *const *ops = plugin->providers; rc == 0 && ops && *ops; ops++)
+	for (const struct hv_provider_ops *const *ops = plugin->providers; rc == 0 && ops && *ops;
+	     ops++)
 		rc = hv_provider_add(*ops, err);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		insert(&plugin->commands[i]);

@@ -23,14 +23,16 @@ static int builtin_exit(struct script_run *run, char *const *words, size_t n, st
 		char *end;
 		long status = strtol(words[1], &end, 10);
 		if (*end || end == words[1] || status < 0 || status > 255)
-			return hv_fail(err, HV_USAGE, 0, "exit status \"%s\" is not 0 to 255", words[1]);
+			return hv_fail(err, HV_USAGE, 0, "exit status \"%s\" is not 0 to 255",
+				       words[1]);
 		run->status = (int)status;
 	}
 	run->quit = true;
 	return 0;
 }
 
-static int builtin_source(struct script_run *run, char *const *words, size_t n, struct hv_error *err)
+static int builtin_source(struct script_run *run, char *const *words, size_t n,
+			  struct hv_error *err)
 {
 	if (n != 2)
 		return hv_fail(err, HV_USAGE, 0, "source takes one file");
@@ -48,9 +50,9 @@ static int builtin_source(struct script_run *run, char *const *words, size_t n, 
 	run->quit = inner.quit;
 	if (inner.quit)
 		run->status = status;
-	return status == 0 || inner.quit ? 0
-					 : hv_fail(err, (enum hv_code)status, 0, "\"%s\" did not succeed",
-						   words[1]);
+	return status == 0 || inner.quit
+		       ? 0
+		       : hv_fail(err, (enum hv_code)status, 0, "\"%s\" did not succeed", words[1]);
 }
 
 int builtin_run(struct script_run *run, char *const *words, size_t n, bool *handled,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Checks a script without running it: every line is parsed by its descriptor, every object that it
- * names is looked up. What an earlier line of the script makes counts as there; words with variables
- * are left for the run.
+ * names is looked up. What an earlier line of the script makes counts as there; words with
+ * variables are left for the run.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +50,8 @@ static void remember_names(struct check *check, const struct command_line *line)
 {
 	const struct hv_object *args = line->args;
 	for (size_t i = 0; line->command->effect == HV_CHANGES_DATA && i < args->n_values; i++) {
-		bool is_name = args->props[i].type == HV_STRING && strstr(args->props[i].name, "name");
+		bool is_name =
+			args->props[i].type == HV_STRING && strstr(args->props[i].name, "name");
 		if (is_name && args->values[i].presence == HV_SET)
 			remember(check, args->values[i].string);
 	}
@@ -80,8 +81,8 @@ static int resolve(struct check *check, const struct command_line *line, struct 
 	for (size_t i = 0; want && rc == 0 && i < line->n_patterns; i++) {
 		const char *pattern = line->patterns[i];
 		if (!strpbrk(pattern, "*?[$") && !is_made(check, pattern))
-			rc = hv_select(check->run->session->model, kind, &pattern, 1, NULL, want, drop,
-				       NULL, err);
+			rc = hv_select(check->run->session->model, kind, &pattern, 1, NULL, want,
+				       drop, NULL, err);
 	}
 	free(want);
 	return rc;

@@ -90,7 +90,8 @@ static int add_object(void *ctx, struct hv_object *obj, struct hv_error *err)
 	const char *shown = slash ? slash + 1 : address;
 	int state = hv_prop_index(obj->props, "state");
 	if (state >= 0)
-		hv_value_format(&obj->values[state], &obj->props[state], HV_HUMAN, text, sizeof text);
+		hv_value_format(&obj->values[state], &obj->props[state], HV_HUMAN, text,
+				sizeof text);
 	hv_object_free(obj);
 	add(target, shown, text);
 	if (target->found->n >= COMPLETIONS_MAX)
@@ -98,7 +99,8 @@ static int add_object(void *ctx, struct hv_object *obj, struct hv_error *err)
 	return 0;
 }
 
-/* Names of a kind, asked with the prefix as a glob so that a provider with many need not send all. */
+/* Names of a kind, asked with the prefix as a glob so that a provider with many need not send all.
+ */
 static void add_references(struct target *target, const char *kind_name)
 {
 	const struct hv_kind *kind = hv_kind_find(kind_name);
@@ -115,7 +117,8 @@ static void add_references(struct target *target, const char *kind_name)
 	const char *tail = device && !strchr(target->prefix, ':') ? "*:*" : "*";
 	if (!strpbrk(target->prefix, "*?[") && strlen(target->prefix) < sizeof glob - 4) {
 		snprintf(glob, sizeof glob, "%s%s", target->prefix, tail);
-		hv_select(target->model, kind, &pattern, 1, NULL, want, add_object, target, &ignored);
+		hv_select(target->model, kind, &pattern, 1, NULL, want, add_object, target,
+			  &ignored);
 	}
 	free(want);
 }
@@ -185,7 +188,8 @@ static bool add_property_names(struct target *target, const struct hv_command *c
 {
 	bool columns = strcmp(option->name, "columns") == 0;
 	const struct hv_kind *kind = hv_command_kind(command);
-	if ((!columns && strcmp(option->name, "sort") != 0 && strcmp(option->name, "where") != 0) || !kind)
+	if ((!columns && strcmp(option->name, "sort") != 0 && strcmp(option->name, "where") != 0) ||
+	    !kind)
 		return false;
 	struct target inner = *target;
 	const char *comma = columns ? strrchr(target->prefix, ',') : NULL;
@@ -196,7 +200,8 @@ static bool add_property_names(struct target *target, const struct hv_command *c
 	return true;
 }
 
-static const struct hv_prop *option_of(const struct hv_command *command, const char *word, size_t len)
+static const struct hv_prop *option_of(const struct hv_command *command, const char *word,
+				       size_t len)
 {
 	const struct hv_prop *table = hv_command_options(command);
 	if (len > 2 && word[0] == '-' && word[1] == '-') {
@@ -219,7 +224,8 @@ static void add_option_value(struct target *target, const struct hv_command *com
 }
 
 /* The argument that the word at the cursor would be. */
-static const struct hv_prop *argument_at(const struct hv_command *command, char *const *words, size_t n)
+static const struct hv_prop *argument_at(const struct hv_command *command, char *const *words,
+					 size_t n)
 {
 	const struct hv_prop *row = command->args;
 	for (size_t i = 0; row && i < n; i++) {

@@ -96,8 +96,8 @@ static void put_rows(FILE *out, const char *title, const struct hv_prop *rows, b
 				rows->flags & (HV_P_MANY | HV_P_REST) ? "..." : "");
 		}
 		fclose(text);
-		fprintf(out, "  %-28s %s%s", form, len > 28 ? "\n                               " : "",
-			rows->help);
+		fprintf(out, "  %-28s %s%s", form,
+			len > 28 ? "\n                               " : "", rows->help);
 		if (rows->preset)
 			fprintf(out, " (%s where none is given)", rows->preset);
 		fputc('\n', out);

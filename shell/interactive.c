@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The shell on a terminal. readline runs by its callback interface inside a poll loop, so that events
- * of VMs can print above the prompt. readline has one caller in a process, hence the one static here.
+ * The shell on a terminal. readline runs by its callback interface inside a poll loop, so that
+ * events of VMs can print above the prompt. readline has one caller in a process, hence the one
+ * static here.
  */
 #include "shell/interactive.h"
 
@@ -169,7 +170,8 @@ static bool has_secret(const char *line)
 static void history_add(const char *line)
 {
 	HIST_ENTRY *last = history_length ? history_get(history_base + history_length - 1) : NULL;
-	if (!line[strspn(line, " \t")] || has_secret(line) || (last && strcmp(last->line, line) == 0))
+	if (!line[strspn(line, " \t")] || has_secret(line) ||
+	    (last && strcmp(last->line, line) == 0))
 		return;
 	add_history(line);
 	if (!shell.history_file[0])
@@ -197,8 +199,10 @@ static const char *prompt(void)
 	const char *host = hv_model_current(shell.run->session->model);
 	bool warn = is_production(host);
 	snprintf(text, sizeof text, "%shvsh %s%s>%s ",
-		 !colour ? "" : warn ? "\001\033[1;31m\002" : "\001\033[1;32m\002", host,
-		 warn ? " PRODUCTION" : "", colour ? "\001\033[0m\002" : "");
+		 !colour ? ""
+		 : warn  ? "\001\033[1;31m\002"
+			 : "\001\033[1;32m\002",
+		 host, warn ? " PRODUCTION" : "", colour ? "\001\033[0m\002" : "");
 	return text;
 }
 
@@ -213,7 +217,8 @@ static int print_event(void *ctx, struct hv_object *event, struct hv_error *err)
 		int index = hv_prop_index(event->props, shown[i]);
 		if (index < 0 || event->values[index].presence != HV_SET)
 			continue;
-		hv_value_format(&event->values[index], &event->props[index], HV_HUMAN, text, sizeof text);
+		hv_value_format(&event->values[index], &event->props[index], HV_HUMAN, text,
+				sizeof text);
 		fputc(' ', out);
 		output_clean(out, text);
 	}
@@ -346,7 +351,8 @@ int interactive_run(struct script_run *run)
 	rl_completer_quote_characters = "\"'";
 	rl_variable_bind("show-all-if-ambiguous", "on");
 	rl_catch_signals = 0;
-	struct sigaction interrupt = {.sa_handler = on_interrupt}; /* without SA_RESTART: wakes poll() */
+	struct sigaction interrupt = {.sa_handler =
+					      on_interrupt}; /* without SA_RESTART: wakes poll() */
 	sigaction(SIGINT, &interrupt, NULL);
 	history_open();
 	while (!run->quit) {

@@ -80,7 +80,8 @@ static int choose_columns(struct output *output, enum output_format format,
 			  const struct hv_object *options, struct hv_error *err)
 {
 	size_t n = hv_prop_count(output->props);
-	const struct hv_list *list = given(options, "columns") ? hv_get_list(options, "columns") : NULL;
+	const struct hv_list *list =
+		given(options, "columns") ? hv_get_list(options, "columns") : NULL;
 	free(output->columns);
 	output->n_columns = 0;
 	output->columns_given = list != NULL;
@@ -304,7 +305,8 @@ void output_clean(FILE *out, const char *text)
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 		/* C0, DEL, and the C1 controls as UTF-8 writes them */
-		bool c1 = c == 0xc2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xa0;
+		bool c1 = c == 0xc2 && (unsigned char)text[1] >= 0x80 &&
+			  (unsigned char)text[1] < 0xa0;
 		if (c1)
 			text++;
 		fputc(c < 0x20 || c == 0x7f || c1 ? '?' : c, out);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Results of commands as text: tables for people; JSON, YAML, CSV and names for programs. One output
- * serves a whole session; its sink is what commands write to. Data goes to `out`, all else to `err`.
+ * Results of commands as text: tables for people; JSON, YAML, CSV and names for programs. One
+ * output serves a whole session; its sink is what commands write to. Data goes to `out`, all else
+ * to `err`.
  */
 #ifndef HV_SHELL_OUTPUT_H
 #define HV_SHELL_OUTPUT_H
@@ -51,8 +52,8 @@ void output_fini(struct output *output);
 /* Reports an error once, as "origin: code: message", with its hint below. */
 void output_error(struct output *output, const struct hv_error *err);
 
-extern const struct output_printer output_table, output_details, output_json, output_yaml, output_csv,
-	output_name;
+extern const struct output_printer output_table, output_details, output_json, output_yaml,
+	output_csv, output_name;
 
 /* Prints text from outside: control characters become '?', the rest stays. */
 void output_clean(FILE *out, const char *text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Tables for people: columns as wide as their widest cell; and one object as a list of properties. */
+/* Tables for people: columns as wide as their widest cell; and one object as a list of properties.
+ */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,9 +149,9 @@ static void put_cell(struct output *output, size_t column, const char *text)
 {
 	const struct hv_prop *prop = &output->props[output->columns[column]];
 	size_t width = is_plain_ascii(text) ? strlen(text) : display_width(text);
-	size_t gap = output->cells->widths[column] - (width < output->cells->widths[column]
-							      ? width
-							      : output->cells->widths[column]);
+	size_t gap =
+		output->cells->widths[column] -
+		(width < output->cells->widths[column] ? width : output->cells->widths[column]);
 	bool last = column + 1 == output->n_columns;
 	if (is_number(prop))
 		pad(output->out, gap);
@@ -210,8 +211,8 @@ static void put_detail(struct output *output, const struct hv_prop *prop, const 
 	fputc('\n', output->out);
 }
 
-static void put_children(struct output *output, const struct hv_prop *prop, const struct hv_list *list,
-			 unsigned width)
+static void put_children(struct output *output, const struct hv_prop *prop,
+			 const struct hv_list *list, unsigned width)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		char *text = NULL;
@@ -245,7 +246,8 @@ static int details_row(struct output *output, const struct hv_object *obj, struc
 	unsigned width = 0;
 	for (size_t i = 0; i < output->n_columns; i++) {
 		const struct hv_prop *prop = &obj->props[output->columns[i]];
-		if (obj->values[output->columns[i]].presence != HV_ABSENT && strlen(prop->name) > width)
+		if (obj->values[output->columns[i]].presence != HV_ABSENT &&
+		    strlen(prop->name) > width)
 			width = (unsigned)strlen(prop->name);
 	}
 	for (size_t i = 0; i < output->n_columns; i++) {

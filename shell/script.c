@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Runs statements. A script stops at the first failure with its status, unless told to keep going. */
+/* Runs statements. A script stops at the first failure with its status, unless told to keep going.
+ */
 #include "shell/script.h"
 
 #include <stdlib.h>
@@ -114,8 +115,8 @@ static int loop_values(struct script_run *run, char *const *words, size_t n, str
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		const char *pattern = words[i];
 		if (strpbrk(pattern, "*?[")) {
-			rc = hv_select(run->session->model, vm, &pattern, 1, NULL, want, add_address,
-				       values, err);
+			rc = hv_select(run->session->model, vm, &pattern, 1, NULL, want,
+				       add_address, values, err);
 		} else {
 			char **grown = reallocarray(values->v, values->n + 2, sizeof *grown);
 			char *copy = strdup(pattern);

@@ -5,10 +5,11 @@
  *	NOUN VERB …                      NAME=VALUE
  *	for NAME in WORD… ⏎ … ⏎ end      (a word with * or ? stands for the VMs that it matches)
  *	if COMMAND ⏎ … ⏎ else ⏎ … ⏎ end  (if not COMMAND …)
- *	try ⏎ … ⏎ rollback ⏎ … ⏎ end     (rollback runs when the first part failed; the failure stands)
+ *	try ⏎ … ⏎ rollback ⏎ … ⏎ end     (rollback runs when the first part failed; the failure
+ *stands)
  *
- * A script is read one statement at a time, so that it can be a pipe whose writer waits for answers; a
- * block is read to its end before it runs.
+ * A script is read one statement at a time, so that it can be a pipe whose writer waits for
+ *answers; a block is read to its end before it runs.
  */
 #ifndef HV_SHELL_SCRIPT_H
 #define HV_SHELL_SCRIPT_H
@@ -22,10 +23,10 @@ enum statement_type { STATEMENT_COMMAND, STATEMENT_FOR, STATEMENT_IF, STATEMENT_
 
 struct statement {
 	enum statement_type type;
-	unsigned line;		 /* its first */
-	char *text;		 /* the command, or what follows for, if, try */
-	char *here;		 /* its here-document, or NULL */
-	struct statement *body;	 /* of a block */
+	unsigned line;           /* its first */
+	char *text;              /* the command, or what follows for, if, try */
+	char *here;              /* its here-document, or NULL */
+	struct statement *body;  /* of a block */
 	struct statement *other; /* after else or rollback */
 	struct statement *next;
 };
@@ -34,9 +35,11 @@ struct statement {
 struct script_source {
 	FILE *in;
 	const char *name; /* "stdin", a file's name */
-	unsigned line;	  /* lines read so far */
-	/* optional: called before each further line of a block or quote (the shell's second prompt) */
-	char *(*more)(void *ctx); /* a line without its newline, or NULL at the end; then in is unused */
+	unsigned line;    /* lines read so far */
+	/* optional: called before each further line of a block or quote (the shell's second prompt)
+	 */
+	char *(*more)(
+		void *ctx); /* a line without its newline, or NULL at the end; then in is unused */
 	void *ctx;
 };
 
@@ -52,11 +55,12 @@ struct script_run {
 	const char *name;
 	bool keep_going;
 	bool interactive; /* lines have no number, a failure ends nothing */
-	int status;	  /* of the last command, or of the first failure under keep_going */
-	bool quit;	  /* `exit` was said */
+	int status;       /* of the last command, or of the first failure under keep_going */
+	bool quit;        /* `exit` was said */
 };
 
-/* Runs statement (not those after it); reports errors; returns 0 or the negative code to stop with. */
+/* Runs statement (not those after it); reports errors; returns 0 or the negative code to stop with.
+ */
 int script_run_statement(struct script_run *run, const struct statement *statement);
 /* Runs a whole source; returns the exit status. */
 int script_run_source(struct script_run *run, struct script_source *source);

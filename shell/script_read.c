@@ -15,8 +15,8 @@ enum keyword { KEY_NONE, KEY_FOR, KEY_IF, KEY_TRY, KEY_ELSE, KEY_ROLLBACK, KEY_E
 static const struct {
 	const char *word;
 	enum keyword key;
-} keywords[] = {{"for", KEY_FOR},   {"if", KEY_IF},		{"try", KEY_TRY},
-		{"else", KEY_ELSE}, {"rollback", KEY_ROLLBACK}, {"end", KEY_END}};
+} keywords[] = {{"for", KEY_FOR},           {"if", KEY_IF},  {"try", KEY_TRY}, {"else", KEY_ELSE},
+		{"rollback", KEY_ROLLBACK}, {"end", KEY_END}};
 
 static const char *skip_blanks(const char *text)
 {
@@ -156,8 +156,9 @@ static int read_list(struct script_source *source, int depth, struct statement *
 static int read_block(struct script_source *source, int depth, struct statement *block,
 		      struct hv_error *err)
 {
-	static const enum keyword second[] = {
-		[STATEMENT_IF] = KEY_ELSE, [STATEMENT_TRY] = KEY_ROLLBACK, [STATEMENT_FOR] = KEY_NONE};
+	static const enum keyword second[] = {[STATEMENT_IF] = KEY_ELSE,
+					      [STATEMENT_TRY] = KEY_ROLLBACK,
+					      [STATEMENT_FOR] = KEY_NONE};
 	enum keyword closing;
 	if (depth >= DEPTH_MAX)
 		return hv_fail(err, HV_USAGE, 0, "blocks are nested more than %d deep", DEPTH_MAX);
@@ -217,7 +218,8 @@ static int read_at(struct script_source *source, int depth, struct statement **s
 		bool alone = is_empty(rest);
 		free(line);
 		if (!alone)
-			return hv_fail(err, HV_USAGE, 0, "\"else\", \"rollback\" and \"end\" stand alone");
+			return hv_fail(err, HV_USAGE, 0,
+				       "\"else\", \"rollback\" and \"end\" stand alone");
 		return depth > 0 ? 0 : hv_fail(err, HV_USAGE, 0, "no block is open here");
 	}
 	struct statement *made = calloc(1, sizeof *made);

@@ -238,7 +238,9 @@ static int next_word(struct scan *scan, struct words *words, struct hv_error *er
 	free(words->here_tag);
 	words->here_tag = text;
 	words->here_raw = quoted;
-	return text && *text ? 0 : hv_fail(err, HV_USAGE, 0, "\"<<\" needs the word that ends the text");
+	return text && *text
+		       ? 0
+		       : hv_fail(err, HV_USAGE, 0, "\"<<\" needs the word that ends the text");
 }
 
 int words_split(struct words *words, const char *line, const struct variables *vars,

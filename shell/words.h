@@ -20,8 +20,8 @@ struct words {
 	char **v; /* ended by NULL */
 	size_t n;
 	char *here_tag; /* of a here-document, NULL: none */
-	bool here_raw;	/* quoted tag: its text is not expanded */
-	bool open;	/* after an error: more lines could complete it (a quote is open) */
+	bool here_raw;  /* quoted tag: its text is not expanded */
+	bool open;      /* after an error: more lines could complete it (a quote is open) */
 };
 
 /* vars NULL: variables become the word "$name", for checking a script without running it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The engine provider: VMs of the machine at hand, run by hvsh-vmm. Definitions are files, running VMs
- * are processes found by their runtime folder; nothing is kept in this process.
+ * The engine provider: VMs of the machine at hand, run by hvsh-vmm. Definitions are files, running
+ *VMs are processes found by their runtime folder; nothing is kept in this process.
  *
  *	store.c    definitions on disk         state.c    what a VM does now
  *	start.c    definition → launch         verbs.c    what can be done to a VM
@@ -20,8 +20,8 @@ struct engine {
 	struct hv_paths paths;
 	char definitions[PATH_MAX - 256]; /* folder of NAME.yaml */
 	char host_name[64];
-	int watch_fd;		   /* inotify, -1 before the first watch */
-	struct engine_watch *watch; /* events.c */
+	int watch_fd;                  /* inotify, -1 before the first watch */
+	struct engine_watch *watch;    /* events.c */
 	struct engine_stream *streams; /* verbs.c: consoles that are attached */
 };
 
@@ -37,14 +37,17 @@ int store_check_name(const char *name, struct hv_error *err);
 /* Sorted names of all definitions; *names is one block of the caller's. */
 int store_list(struct engine *engine, char ***names, size_t *n, struct hv_error *err);
 bool store_has(struct engine *engine, const char *name);
-/* The definition with presets filled in. HV_NOT_FOUND; HV_FAILED with LINE:COLUMN for a broken file. */
-int store_load(struct engine *engine, const char *name, struct hv_object **out, struct hv_error *err);
+/* The definition with presets filled in. HV_NOT_FOUND; HV_FAILED with LINE:COLUMN for a broken
+ * file. */
+int store_load(struct engine *engine, const char *name, struct hv_object **out,
+	       struct hv_error *err);
 /* Atomic: the file is the old one or the new one, whole. Call with the VM's lock held. */
 int store_save(struct engine *engine, const char *name, const struct hv_object *definition,
 	       struct hv_error *err);
 int store_remove(struct engine *engine, const char *name, struct hv_error *err);
 int store_rename(struct engine *engine, const char *from, const char *to, struct hv_error *err);
-int store_lock(struct engine *engine, const char *name, struct engine_lock *lock, struct hv_error *err);
+int store_lock(struct engine *engine, const char *name, struct engine_lock *lock,
+	       struct hv_error *err);
 void store_unlock(struct engine_lock *lock);
 void store_path(struct engine *engine, const char *name, char *path, size_t size);
 
@@ -58,8 +61,8 @@ int objects_status(struct engine *engine, const char *name, char *dir, struct hv
 /* ---- host.c ---- */
 int host_list(struct engine *engine, const struct hv_query *query, hv_emit_fn *emit, void *ctx,
 	      struct hv_error *err);
-int host_list_checks(struct engine *engine, const struct hv_query *query, hv_emit_fn *emit, void *ctx,
-		     struct hv_error *err);
+int host_list_checks(struct engine *engine, const struct hv_query *query, hv_emit_fn *emit,
+		     void *ctx, struct hv_error *err);
 
 /* ---- start.c ---- */
 int start_vm(struct engine *engine, const struct hv_object *definition, bool paused,
@@ -72,8 +75,8 @@ int start_complete(struct hv_object *definition, struct hv_error *err);
 int verbs_call(struct engine *engine, const struct hv_kind *kind, const struct hv_object *target,
 	       const struct hv_method *method, const struct hv_object *args, struct hv_job *job,
 	       struct hv_error *err);
-int verbs_set(struct engine *engine, const struct hv_object *target, const struct hv_object *changes,
-	      struct hv_error *err);
+int verbs_set(struct engine *engine, const struct hv_object *target,
+	      const struct hv_object *changes, struct hv_error *err);
 int verbs_stream(struct engine *engine, const struct hv_object *target, const char *channel,
 		 bool read_only, int *fd, struct hv_error *err);
 void verbs_fini(struct engine *engine);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What happens to VMs, seen where it shows: definitions that come and go, and status files that the
- * keepers replace. inotify tells when to look; an event is sent for what differs from the last look.
+ * keepers replace. inotify tells when to look; an event is sent for what differs from the last
+ * look.
  */
 #include <errno.h>
 #include <stdio.h>

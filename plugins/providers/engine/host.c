@@ -96,8 +96,8 @@ int host_list(struct engine *engine, const struct hv_query *query, hv_emit_fn *e
 	return emit(ctx, host, err);
 }
 
-int host_list_checks(struct engine *engine, const struct hv_query *query, hv_emit_fn *emit, void *ctx,
-		     struct hv_error *err)
+int host_list_checks(struct engine *engine, const struct hv_query *query, hv_emit_fn *emit,
+		     void *ctx, struct hv_error *err)
 {
 	struct hv_host_facts facts;
 	struct hv_check checks[HV_CHECKS_MAX];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One byte a permission: a shared lock at 100 + P says "I use P", at 200 + P "I let nobody use P". Who
- * wants to use P looks for locks at 200 + P; who forbids it, for locks at 100 + P.
+ * One byte a permission: a shared lock at 100 + P says "I use P", at 200 + P "I let nobody use P".
+ * Who wants to use P looks for locks at 200 + P; who forbids it, for locks at 100 + P.
  */
 #include "plugins/providers/engine/image_lock.h"
 
@@ -44,5 +44,6 @@ int image_lock(int fd, const char *path, bool read_only, struct hv_error *err)
 	if (!busy)
 		return 0;
 	hv_fail(err, HV_CONFLICT, 0, "image \"%s\" is in use by another VM or program", path);
-	return hv_hint(err, "stop what uses it (\"disk list -o wide\" tells VMs), or give this VM a copy");
+	return hv_hint(
+		err, "stop what uses it (\"disk list -o wide\" tells VMs), or give this VM a copy");
 }

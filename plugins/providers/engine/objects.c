@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * VMs and their devices as objects: what the definition says, what the runtime folder tells, and, only
- * where it was asked for, what the VM's process counts. A counter's key on the wire is the property's
- * name, so that nothing is listed here that the tables already say.
+ * VMs and their devices as objects: what the definition says, what the runtime folder tells, and,
+ * only where it was asked for, what the VM's process counts. A counter's key on the wire is the
+ * property's name, so that nothing is listed here that the tables already say.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -65,13 +65,17 @@ static void ask(struct subject *s)
 		return;
 	const char *kind = s->query->kind->name;
 	if (strcmp(kind, "cpu") == 0 || strcmp(kind, "memory") == 0)
-		hv_client_call(client, "stats", NULL, NULL, 0, &s->stats, CALL_TIMEOUT_MS, &ignored);
+		hv_client_call(client, "stats", NULL, NULL, 0, &s->stats, CALL_TIMEOUT_MS,
+			       &ignored);
 	if (strcmp(kind, "memory") == 0)
-		hv_client_call(client, "balloon", NULL, NULL, 0, &s->balloon, CALL_TIMEOUT_MS, &ignored);
+		hv_client_call(client, "balloon", NULL, NULL, 0, &s->balloon, CALL_TIMEOUT_MS,
+			       &ignored);
 	if (strcmp(kind, "disk") == 0)
-		hv_client_call(client, "disks", NULL, NULL, 0, &s->disks, CALL_TIMEOUT_MS, &ignored);
+		hv_client_call(client, "disks", NULL, NULL, 0, &s->disks, CALL_TIMEOUT_MS,
+			       &ignored);
 	if (strcmp(kind, "nic") == 0 || strcmp(kind, "queue") == 0)
-		hv_client_call(client, "queues", NULL, NULL, 0, &s->queues, CALL_TIMEOUT_MS, &ignored);
+		hv_client_call(client, "queues", NULL, NULL, 0, &s->queues, CALL_TIMEOUT_MS,
+			       &ignored);
 	hv_client_close(client);
 }
 
@@ -138,10 +142,11 @@ static void set_cpu_percent(struct hv_object *vm, pid_t pid)
 	struct timespec now;
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	double hertz = (double)sysconf(_SC_CLK_TCK);
-	if (!end || sscanf(end + 2,
-			   "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d "
-			   "%*d %llu",
-			   &user, &system, &start) != 3)
+	if (!end ||
+	    sscanf(end + 2,
+		   "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d "
+		   "%*d %llu",
+		   &user, &system, &start) != 3)
 		return;
 	double alive = (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)start / hertz;
 	if (alive > 0)
@@ -231,7 +236,8 @@ static bool read_thread(pid_t pid, const char *tid, struct thread *thread, char 
 	thread->tid = atoi(tid);
 	/* the fields after the name: state is the first, processor the 37th */
 	if (sscanf(end + 2,
-		   "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %*u "
+		   "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d "
+		   "%*u "
 		   "%*u %*d %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d",
 		   &user, &system, &thread->host_cpu) != 3)
 		return false;
@@ -324,8 +330,8 @@ static int list_cpus(struct subject *s, struct hv_error *err)
 	return rc;
 }
 
-/* Resident and huge pages of the guest's memory: of the mappings that are as large as it can be, which
- * nothing else in the process is. */
+/* Resident and huge pages of the guest's memory: of the mappings that are as large as it can be,
+ * which nothing else in the process is. */
 static void set_resident(struct hv_object *memory, pid_t pid)
 {
 	char path[64], line[256];
@@ -433,7 +439,7 @@ static void fill_disk(struct subject *s, struct hv_object *disk)
 
 static void fill_nic(struct subject *s, struct hv_object *nic)
 {
-	static const char *const sums[] = {"rx_bytes",	 "tx_bytes",   "rx_packets",
+	static const char *const sums[] = {"rx_bytes",   "tx_bytes",   "rx_packets",
 					   "tx_packets", "rx_dropped", "tx_dropped"};
 	size_t index;
 	json_t *queue;
@@ -516,8 +522,8 @@ static int list_queues(struct subject *s, struct hv_error *err)
 		int64_t queues = hv_get_int(nics->objects[i], "queues");
 		for (int64_t q = 0; rc == 0 && q < queues; q++) {
 			snprintf(comm, sizeof comm, "%.10s-q%lld", name, (long long)q);
-			rc = emit_queue(s, name, "network", q, comm, queue_counts(s->queues, name, q),
-					err);
+			rc = emit_queue(s, name, "network", q, comm,
+					queue_counts(s->queues, name, q), err);
 		}
 	}
 	int64_t cpus = disks && disks->n ? hv_get_int(s->definition, "cpus") : 0;
@@ -551,7 +557,8 @@ static int emit_objects(struct subject *s, struct hv_error *err)
 static int list_vm(struct engine *engine, const char *name, const struct hv_query *query,
 		   hv_emit_fn *emit, void *ctx, struct hv_error *err)
 {
-	struct subject s = {.engine = engine, .name = name, .query = query, .emit = emit, .ctx = ctx};
+	struct subject s = {
+		.engine = engine, .name = name, .query = query, .emit = emit, .ctx = ctx};
 	int rc = store_load(engine, name, &s.definition, err);
 	if (rc == -HV_NOT_FOUND)
 		return 0; /* deleted meanwhile */

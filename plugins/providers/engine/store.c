@@ -47,7 +47,8 @@ int store_check_name(const char *name, struct hv_error *err)
 	if (good)
 		return 0;
 	hv_fail(err, HV_USAGE, 0, "\"%.64s\" cannot be a VM's name", name);
-	return hv_hint(err, "letters, digits, '.', '_' and '-', at most 63, a letter or digit first");
+	return hv_hint(err,
+		       "letters, digits, '.', '_' and '-', at most 63, a letter or digit first");
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -71,8 +72,8 @@ int store_list(struct engine *engine, char ***names, size_t *n, struct hv_error 
 	*n = 0;
 	if (count < 0)
 		return errno == ENOENT ? 0
-				       : hv_fail(err, errno == EACCES ? HV_DENIED : HV_FAILED, errno,
-						 "cannot read \"%s\"", engine->definitions);
+				       : hv_fail(err, errno == EACCES ? HV_DENIED : HV_FAILED,
+						 errno, "cannot read \"%s\"", engine->definitions);
 	size_t row = 64;
 	char **list = calloc((size_t)count + 1, sizeof *list + row);
 	char *text = list ? (char *)(list + count + 1) : NULL;
@@ -108,8 +109,8 @@ static int read_file(const char *path, char **text, size_t *len, struct hv_error
 		int sys = errno;
 		if (fd >= 0)
 			close(fd);
-		return hv_fail(err, sys == ENOENT ? HV_NOT_FOUND : HV_FAILED, sys, "cannot read \"%s\"",
-			       path);
+		return hv_fail(err, sys == ENOENT ? HV_NOT_FOUND : HV_FAILED, sys,
+			       "cannot read \"%s\"", path);
 	}
 	bool sane = S_ISREG(st.st_mode) && st.st_size <= DEFINITION_MAX;
 	*text = sane ? malloc((size_t)st.st_size + 1) : NULL;
@@ -125,7 +126,8 @@ static int read_file(const char *path, char **text, size_t *len, struct hv_error
 		    : hv_fail(err, HV_FAILED, 0, "\"%s\" is no definition", path);
 }
 
-int store_load(struct engine *engine, const char *name, struct hv_object **out, struct hv_error *err)
+int store_load(struct engine *engine, const char *name, struct hv_object **out,
+	       struct hv_error *err)
 {
 	char path[PATH_MAX], *text = NULL;
 	size_t len = 0;
@@ -143,7 +145,8 @@ int store_load(struct engine *engine, const char *name, struct hv_object **out, 
 	struct hv_object *vm = hv_object_from_yaml(vm_kind(), text, len, path, err);
 	free(text);
 	/* the file's name is the VM's, whatever stands in it: a rename is one step */
-	if (vm && (hv_set_string(vm, "name", name) < 0 || hv_set_string(vm, "definition", path) < 0))
+	if (vm &&
+	    (hv_set_string(vm, "name", name) < 0 || hv_set_string(vm, "definition", path) < 0))
 		rc = hv_fail(err, HV_FAILED, 0, "out of memory");
 	if (vm && rc == 0)
 		rc = hv_object_preset(vm, err);
@@ -159,7 +162,8 @@ int store_load(struct engine *engine, const char *name, struct hv_object **out, 
 
 /* ---- changing -------------------------------------------------------------------------------- */
 
-/* FNV-1a, cut to what a file offset holds. Two names that share a value only wait for each other. */
+/* FNV-1a, cut to what a file offset holds. Two names that share a value only wait for each other.
+ */
 static off_t lock_offset(const char *name)
 {
 	uint64_t hash = 0xcbf29ce484222325;
@@ -168,7 +172,8 @@ static off_t lock_offset(const char *name)
 	return (off_t)(hash & 0x3fffffffffffffff);
 }
 
-int store_lock(struct engine *engine, const char *name, struct engine_lock *lock, struct hv_error *err)
+int store_lock(struct engine *engine, const char *name, struct engine_lock *lock,
+	       struct hv_error *err)
 {
 	char path[PATH_MAX];
 	lock->fd = -1;
@@ -178,8 +183,8 @@ int store_lock(struct engine *engine, const char *name, struct engine_lock *lock
 	snprintf(path, sizeof path, "%s/.lock", engine->definitions);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return hv_fail(err, errno == EACCES ? HV_DENIED : HV_FAILED, errno, "cannot open \"%s\"",
-			       path);
+		return hv_fail(err, errno == EACCES ? HV_DENIED : HV_FAILED, errno,
+			       "cannot open \"%s\"", path);
 	struct flock range = {.l_type = F_WRLCK, .l_start = lock_offset(name), .l_len = 1};
 	if (fcntl(fd, F_OFD_SETLK, &range) == 0) {
 		lock->fd = fd;

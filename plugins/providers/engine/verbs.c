@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What can be done to a VM. What changes its definition or starts it holds the VM's lock; what speaks
- * to a running one needs none, its process being the judge.
+ * What can be done to a VM. What changes its definition or starts it holds the VM's lock; what
+ * speaks to a running one needs none, its process being the judge.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -119,21 +119,24 @@ static int press_and_wait(struct engine *engine, const char *name, const struct 
 		if (rc < 0 && has_stopped(engine, name))
 			rc = 0;
 		if (rc == 0)
-			ended = wait_for_end(engine, name, keeper, until, now_s() + PRESS_AGAIN_S, job);
+			ended = wait_for_end(engine, name, keeper, until, now_s() + PRESS_AGAIN_S,
+					     job);
 	}
 	hv_client_close(keeper);
 	if (rc < 0 || ended)
 		return rc;
 	if (hv_job_cancelled(job))
-		return hv_fail(err, HV_FAILED, 0, "waiting for vm \"%s\" to stop was cancelled", name);
+		return hv_fail(err, HV_FAILED, 0, "waiting for vm \"%s\" to stop was cancelled",
+			       name);
 	if (args && hv_get_bool(args, "force"))
 		return kill_vm(engine, name, err);
 	hv_fail(err, HV_TIMEOUT, 0, "vm \"%s\" did not shut down within %.0f s", name, grace);
-	return hv_hint(err, "its guest may not listen to the power button: vm stop %s --force", name);
+	return hv_hint(err, "its guest may not listen to the power button: vm stop %s --force",
+		       name);
 }
 
-static int stop_vm(struct engine *engine, const struct hv_object *target, const struct hv_object *args,
-		   struct hv_job *job, struct hv_error *err)
+static int stop_vm(struct engine *engine, const struct hv_object *target,
+		   const struct hv_object *args, struct hv_job *job, struct hv_error *err)
 {
 	if (job && !hv_job_wait(job))
 		return tell(engine, name_of(target), PROTOCOL_CHILD, "power-button", NULL, err);
@@ -165,7 +168,8 @@ static int check_at_rest(struct engine *engine, const char *name, struct hv_erro
 	return hv_hint(err, "stop it first: vm stop %s", name);
 }
 
-static int create_vm(struct engine *engine, const struct hv_object *definition, struct hv_error *err)
+static int create_vm(struct engine *engine, const struct hv_object *definition,
+		     struct hv_error *err)
 {
 	struct engine_lock lock = {.fd = -1};
 	const char *name = hv_object_name(definition);
@@ -190,10 +194,17 @@ static int create_vm(struct engine *engine, const struct hv_object *definition, 
 
 static void remove_runtime(struct engine *engine, const char *name)
 {
-	static const char *const files[] = {"status",	   "log",	 "log.1",
-					    "vmm.log",	   "vmm.log.1",	 "keeper.lock",
-					    "console.log", "control.sock", "keeper.sock",
-					    "console-serial0.log", "console-virtio0.log"};
+	static const char *const files[] = {"status",
+					    "log",
+					    "log.1",
+					    "vmm.log",
+					    "vmm.log.1",
+					    "keeper.lock",
+					    "console.log",
+					    "control.sock",
+					    "keeper.sock",
+					    "console-serial0.log",
+					    "console-virtio0.log"};
 	char dir[PATH_MAX], path[PATH_MAX + 64];
 	if (hv_paths_vm_dir(&engine->paths, name, dir, NULL) < 0)
 		return;
@@ -287,7 +298,8 @@ static int copy_bytes(int from, int to, off_t size, struct hv_job *job)
 			break;
 		while (data < hole) {
 			off_t out = data;
-			ssize_t got = copy_file_range(from, &data, to, &out, (size_t)(hole - data), 0);
+			ssize_t got =
+				copy_file_range(from, &data, to, &out, (size_t)(hole - data), 0);
 			if (got <= 0 || hv_job_cancelled(job))
 				return got < 0 ? -errno : -ECANCELED;
 			hv_job_progress(job, (double)data / (double)size, "copying images");
@@ -301,7 +313,9 @@ static int copy_image(const char *from, const char *to, struct hv_job *job, stru
 {
 	struct stat st;
 	int in = open(from, O_RDONLY | O_CLOEXEC);
-	int out = in < 0 || fstat(in, &st) != 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int out = in < 0 || fstat(in, &st) != 0
+			  ? -1
+			  : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int rc = out < 0 ? -errno : copy_bytes(in, out, st.st_size, job);
 	if (in >= 0)
 		close(in);
@@ -314,7 +328,8 @@ static int copy_image(const char *from, const char *to, struct hv_job *job, stru
 	return hv_fail(err, HV_FAILED, -rc, "cannot copy image \"%s\" to \"%s\"", from, to);
 }
 
-static int clone_disk(struct hv_object *disk, const char *name, struct hv_job *job, struct hv_error *err)
+static int clone_disk(struct hv_object *disk, const char *name, struct hv_job *job,
+		      struct hv_error *err)
 {
 	const char *image = hv_get_string(disk, "image");
 	const char *slash = strrchr(image, '/');
@@ -405,7 +420,8 @@ static int apply_live(struct engine *engine, const char *name, const struct hv_o
 	if (!hv_has(changes, "balloon_target") || has_stopped(engine, name))
 		return 0;
 	int64_t memory = hv_get_int(vm, "memory"), left = hv_get_int(changes, "balloon_target");
-	json_t *args = json_pack("{s:I}", "target", (json_int_t)(left < memory ? memory - left : 0));
+	json_t *args =
+		json_pack("{s:I}", "target", (json_int_t)(left < memory ? memory - left : 0));
 	int rc = tell(engine, name, PROTOCOL_CHILD, "balloon", args, err);
 	json_decref(args);
 	return rc;
@@ -420,14 +436,15 @@ static bool needs_rest(const struct hv_object *changes)
 	return false;
 }
 
-int verbs_set(struct engine *engine, const struct hv_object *target, const struct hv_object *changes,
-	      struct hv_error *err)
+int verbs_set(struct engine *engine, const struct hv_object *target,
+	      const struct hv_object *changes, struct hv_error *err)
 {
 	struct engine_lock lock = {.fd = -1};
 	struct hv_object *vm;
 	const char *name = name_of(target);
 	if (strcmp(target->kind->name, "vm") != 0)
-		return hv_fail(err, HV_DENIED, 0, "a %s is changed through its VM", target->kind->name);
+		return hv_fail(err, HV_DENIED, 0, "a %s is changed through its VM",
+			       target->kind->name);
 	int rc = lock_and_load(engine, name, &lock, &vm, err);
 	if (rc < 0)
 		return rc;
@@ -480,7 +497,8 @@ int verbs_call(struct engine *engine, const struct hv_kind *kind, const struct h
 {
 	if (strcmp(kind->name, "vm") == 0)
 		return call_vm(engine, target, method->name, args, job, err);
-	return hv_fail(err, HV_DENIED, 0, "the engine has no way to %s a %s", method->name, kind->name);
+	return hv_fail(err, HV_DENIED, 0, "the engine has no way to %s a %s", method->name,
+		       kind->name);
 }
 
 /* ---- consoles -------------------------------------------------------------------------------- */
@@ -499,8 +517,10 @@ static int open_log(struct engine *engine, const char *name, const char *console
 	if (*fd >= 0)
 		return 0;
 	if (errno != ENOENT)
-		return hv_fail(err, HV_FAILED, errno, "cannot read the log of console \"%s\"", console);
-	hv_fail(err, HV_NOT_FOUND, 0, "console \"%s\" of vm \"%s\" has written nothing", console, name);
+		return hv_fail(err, HV_FAILED, errno, "cannot read the log of console \"%s\"",
+			       console);
+	hv_fail(err, HV_NOT_FOUND, 0, "console \"%s\" of vm \"%s\" has written nothing", console,
+		name);
 	return hv_hint(err, "its log begins when the VM is first started");
 }
 
@@ -526,9 +546,9 @@ int verbs_stream(struct engine *engine, const struct hv_object *target, const ch
 	snprintf(console, sizeof console, "%.*s", (int)(len < sizeof console ? len : 31), channel);
 	if (strcmp(how, ":log") == 0)
 		return open_log(engine, name, console, fd, err);
-	enum hv_console_mode mode = read_only		    ? HV_CONSOLE_WATCH
+	enum hv_console_mode mode = read_only              ? HV_CONSOLE_WATCH
 				    : strstr(how, ":take") ? HV_CONSOLE_TAKE
-							    : HV_CONSOLE_WRITE;
+							   : HV_CONSOLE_WRITE;
 	struct engine_stream *stream = calloc(1, sizeof *stream);
 	int rc = stream ? open_vm(engine, name, PROTOCOL_KEEPER, &stream->client, err)
 			: hv_fail(err, HV_FAILED, 0, "out of memory");
