@@ -18,13 +18,13 @@
 static void count_interrupt(void *transport, struct vq *vq)
 {
 	struct fake_transport *fake = transport;
-	__atomic_add_fetch(&fake->interrupts[vq->index], 1, __ATOMIC_SEQ_CST);
+	fake->interrupts[vq->index]++;
 }
 
 static void count_config(struct virtio_dev *dev)
 {
 	struct fake_transport *fake = dev->transport;
-	__atomic_add_fetch(&fake->config_interrupts, 1, __ATOMIC_SEQ_CST);
+	fake->config_interrupts++;
 }
 
 void fake_transport_attach(struct fake_transport *transport, struct virtio_dev *dev)

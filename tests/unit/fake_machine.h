@@ -79,8 +79,8 @@ bool fake_doorbell(struct fake_machine *m, uint64_t gpa);
 
 /* Stands in for a transport: counts interrupts. */
 struct fake_transport {
-	unsigned config_interrupts; /* atomic */
-	unsigned interrupts[64];    /* atomic; by queue */
+	_Atomic unsigned config_interrupts;
+	_Atomic unsigned interrupts[64]; /* by queue */
 };
 void fake_transport_attach(struct fake_transport *transport, struct virtio_dev *dev);
 
