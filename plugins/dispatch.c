@@ -130,18 +130,30 @@ int hv_call_read(struct hv_call *call, const char *path, char **text, size_t *le
 
 /* ---- changes --------------------------------------------------------------------------------- */
 
+/* A value as far as it says something: what is preset goes without saying. */
+static bool describe_value(char *text, size_t size, const struct hv_value *value,
+			   const struct hv_prop *prop)
+{
+	if (prop->flags & HV_P_SECRET) {
+		snprintf(text, size, "…");
+		return true;
+	}
+	if (prop->type == HV_LIST && prop->of) {
+		snprintf(text, size, "%zu", value->list.n);
+		return true;
+	}
+	hv_value_format(value, prop, HV_HUMAN, text, size);
+	return !prop->preset || strcmp(prop->preset, text) != 0;
+}
+
 static void describe_values(FILE *out, const struct hv_object *obj)
 {
 	const char *separator = " (";
 	for (size_t i = 0; obj && i < obj->n_values; i++) {
 		char text[128];
-		if (obj->values[i].presence != HV_SET || &obj->props[i] == obj->props)
+		if (obj->values[i].presence != HV_SET || &obj->props[i] == obj->props ||
+		    !describe_value(text, sizeof text, &obj->values[i], &obj->props[i]))
 			continue;
-		if (obj->props[i].flags & HV_P_SECRET)
-			snprintf(text, sizeof text, "…");
-		else
-			hv_value_format(&obj->values[i], &obj->props[i], HV_HUMAN, text,
-					sizeof text);
 		fprintf(out, "%s%s %s", separator, obj->props[i].name, text);
 		separator = ", ";
 	}

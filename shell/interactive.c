@@ -206,22 +206,26 @@ static const char *prompt(void)
 	return text;
 }
 
+static void print_event_value(FILE *out, const struct hv_object *event, const char *name)
+{
+	char text[320];
+	if (!hv_has(event, name))
+		return;
+	hv_value_format(hv_get(event, name), hv_prop_find(event->props, name), HV_HUMAN, text,
+			sizeof text);
+	fputc(' ', out);
+	output_clean(out, text);
+}
+
 static int print_event(void *ctx, struct hv_object *event, struct hv_error *err)
 {
 	FILE *out = ctx;
-	static const char *const shown[] = {"time", "object", "type", "message"};
 	(void)err;
-	fputs("*", out);
-	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
-		char text[320];
-		int index = hv_prop_index(event->props, shown[i]);
-		if (index < 0 || event->values[index].presence != HV_SET)
-			continue;
-		hv_value_format(&event->values[index], &event->props[index], HV_HUMAN, text,
-				sizeof text);
-		fputc(' ', out);
-		output_clean(out, text);
-	}
+	fputc('*', out);
+	print_event_value(out, event, "time");
+	print_event_value(out, event, "object");
+	print_event_value(out, event, hv_has(event, "state") ? "state" : "type");
+	print_event_value(out, event, "message");
 	fputc('\n', out);
 	hv_object_free(event);
 	return 0;
