@@ -233,10 +233,12 @@ int hv_passt_args(char ***argv, const struct hv_passt_options *options, struct h
 	struct forward *forwards = calloc(options->n_forwards + 1, sizeof *forwards);
 	struct args args = {.size = 16 + 2 * options->n_forwards};
 	args.list = calloc(args.size, sizeof *args.list);
-	if (!forwards || !args.list)
-		rc = hv_fail(err, HV_FAILED, ENOMEM, "cannot set up passt");
-	if (!rc)
-		rc = parse_forwards(forwards, options, err);
+	if (!forwards || !args.list) {
+		free(forwards);
+		free(args.list);
+		return hv_fail(err, HV_FAILED, ENOMEM, "cannot set up passt");
+	}
+	rc = parse_forwards(forwards, options, err);
 	if (!rc)
 		rc = hv_passt_find(path, sizeof path, err);
 	if (!rc) {

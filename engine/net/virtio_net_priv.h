@@ -166,9 +166,14 @@ void net_ctrl_stop(struct virtio_net *net);
 /* One command: parts[n] of len bytes readable. Returns VIRTIO_NET_OK or VIRTIO_NET_ERR. */
 uint8_t net_ctrl_command(struct virtio_net *net, const struct iovec *parts, int n, size_t len);
 
-/* virtio_net.c. The caller has stopped all pairs but its own. */
-/* Tells the backend what guest_offloads asks for, and how long frames may get. */
+/* virtio_net_features.c */
+uint64_t net_features_offered(const struct net_backend *be, int pairs);
+bool net_features_ok(struct virtio_dev *dev, uint64_t features);
+/* Tells the backend what guest_offloads asks for, and how long frames may get. All pairs but the
+ * caller's own have stopped. */
 int net_apply_offloads(struct virtio_net *net, struct hv_error *err);
+
+/* virtio_net.c. All pairs but the caller's own have stopped. */
 int net_use_pairs(struct virtio_net *net, int n, struct hv_error *err);
 void net_show_mac(struct virtio_net *net);
 /* The active pairs but the first, from pair 0's thread or when that has stopped. */
