@@ -46,21 +46,16 @@ console_shows() { # NAME PATTERN SECONDS
 			console_of "$1" | tail -n 30
 			return 1
 		fi
-		sleep 0.5
+		sleep 2 # each look is a program's start, on emulated CPUs
 	done
 }
 
 state_becomes() { # NAME STATE SECONDS
-	local end=$((SECONDS + $3))
-	until [[ $(state_of "$1") == "$2" ]]; do
-		((SECONDS < end)) || {
-			echo "$1 is $(state_of "$1") and not $2:"
-			hvsh vm show "$1"
-			console_of "$1" | tail -n 30
-			return 1
-		}
-		sleep 0.5
-	done
+	hvsh vm wait "$1" --for "state=$2" --timeout "$3s" && return 0
+	echo "$1 is $(state_of "$1") and not $2:"
+	hvsh vm show "$1"
+	console_of "$1" | tail -n 30
+	return 1
 }
 
 # one line of what the guest said, and one value of it
