@@ -311,8 +311,7 @@ $(O)/gen/hvsh.pc: plugins/hvsh.h FORCE
 bash_completion = $(DATADIR)/bash-completion/completions/hvsh
 zsh_completion = $(DATADIR)/zsh/site-functions/_hvsh
 fish_completion = $(DATADIR)/fish/vendor_completions.d/hvsh.fish
-man_pages = $(patsubst $(docs_dir)/man/%,%,$(wildcard $(docs_dir)/man/man?/*))
-man_place = $(MANDIR)/$(1)
+man_pages = $(patsubst $(docs_dir)/man/%,%,$(wildcard $(docs_dir)/man/man*/*))
 install_file = install -D -m $(1) $(2) $(DESTDIR)$(3)$(newline)
 define newline
 
@@ -330,13 +329,13 @@ install-files:
 		$(call install_file,644,$(docs_dir)/completions/bash,$(bash_completion)) \
 		$(call install_file,644,$(docs_dir)/completions/zsh,$(zsh_completion)) \
 		$(call install_file,644,$(docs_dir)/completions/fish,$(fish_completion)))
-	$(foreach m,$(man_pages),$(call install_file,644,$(docs_dir)/man/$(m),$(call man_place,$(m))))
+	$(foreach m,$(man_pages),$(call install_file,644,$(docs_dir)/man/$(m),$(MANDIR)/$(m)))
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(BINDIR)/hvsh $(LIBEXECDIR)/hvsh/hvsh-vmm $(INCLUDEDIR)/hvsh.h \
 		$(foreach p,$(plugins),$(LIBDIR)/hvsh/plugins/$(notdir $(p))) $(LIBDIR)/pkgconfig/hvsh.pc \
 		$(bash_completion) $(zsh_completion) $(fish_completion) \
-		$(foreach m,$(man_pages),$(call man_place,$(m))))
+		$(addprefix $(MANDIR)/,$(man_pages)))
 	-@rmdir -p --ignore-fail-on-non-empty $(addprefix $(DESTDIR),$(LIBDIR)/hvsh/plugins \
 		$(LIBEXECDIR)/hvsh) 2>/dev/null || true
 
