@@ -169,8 +169,9 @@ int config_load(struct hv_error *err)
 		rc = hv_object_preset(config.values, err);
 	if (rc == 0) {
 		snprintf(config.user_file, sizeof config.user_file, "%s/hvsh.yaml", paths.config);
+		/* root may keep the system's file to itself: then it is root's alone */
 		if (strcmp(config.user_file, SYSTEM_FILE) != 0)
-			rc = take_file(SYSTEM_FILE, err);
+			rc = access(SYSTEM_FILE, R_OK) == 0 ? take_file(SYSTEM_FILE, err) : 0;
 	}
 	if (rc == 0)
 		rc = take_file(config.user_file, err);
