@@ -48,7 +48,7 @@ static int follow_events(struct follow *follow, double limit_s, struct hv_error 
 {
 	struct timespec start, now;
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	while (follow->left > 0) {
+	while (follow->left > 0 && !hv_call_interrupted(follow->call)) {
 		int watched[WATCHED_HOSTS];
 		struct pollfd fds[WATCHED_HOSTS];
 		int n = hv_model_watch_fds(follow->call->model, watched, WATCHED_HOSTS);

@@ -61,6 +61,8 @@ static int watch_one(struct hv_call *call, const struct hv_object *target, struc
 		hv_object_free(job);
 		if (rc < 0 || over)
 			return rc;
+		if (hv_call_interrupted(call))
+			return hv_fail(err, HV_FAILED, 0, "interrupted");
 		if (waited >= limit)
 			return hv_fail(err, HV_TIMEOUT, 0, "job \"%s\" still runs", name);
 		nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);

@@ -481,7 +481,9 @@ static int wait_one(struct hv_call *call, const struct hv_object *vm, struct hv_
 		double left = start + limit - now_s();
 		if (matches || rc < 0)
 			break;
-		if (left <= 0) {
+		if (hv_call_interrupted(call)) {
+			rc = hv_fail(err, HV_FAILED, 0, "interrupted");
+		} else if (left <= 0) {
 			rc = hv_fail(err, HV_TIMEOUT, 0, "vm \"%s\" did not come to %s in time",
 				     address, filter);
 			hv_hint(err, "\"vm show %s\" tells its state", address);

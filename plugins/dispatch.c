@@ -3,6 +3,7 @@
 #include "plugins/dispatch.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,23 @@ struct running {
 static struct running *running_of(struct hv_call *call)
 {
 	return (struct running *)call;
+}
+
+/* What a signal handler may touch: a process runs one command at a time. */
+static volatile sig_atomic_t interrupted;
+static struct hv_job *volatile current_job;
+
+void command_interrupt(void)
+{
+	interrupted = 1;
+	if (current_job)
+		hv_job_cancel(current_job);
+}
+
+bool hv_call_interrupted(const struct hv_call *call)
+{
+	(void)call;
+	return interrupted;
 }
 
 static bool option_given(const struct hv_object *options, const char *name)
@@ -201,7 +219,9 @@ static int call_method(struct running *run, const struct hv_kind *kind, const ch
 		if (!job)
 			return -(int)err->code;
 	}
+	current_job = job;
 	int rc = hv_model_call(call->model, kind, host, target, method, args, job, err);
+	current_job = NULL;
 	if (job)
 		hv_job_end(job, rc < 0 ? err : NULL);
 	return rc;
@@ -340,6 +360,9 @@ int hv_call_each(struct hv_call *call,
 		return act(call, call->targets[0], err);
 	for (size_t i = 0; i < call->n_targets; i++) {
 		struct hv_error one = {0};
+		if (interrupted)
+			return hv_fail(err, HV_FAILED, 0, "interrupted after %zu of %zu", i,
+				       call->n_targets);
 		int rc = act(call, call->targets[i], &one);
 		if (rc == 0)
 			continue;
@@ -454,6 +477,7 @@ static int run_parsed(struct running *run, struct hv_error *err)
 int command_run(struct hv_session *session, char *const *words, size_t n, struct hv_error *err)
 {
 	struct running run = {.session = session};
+	interrupted = 0;
 	int rc = command_parse(&run.line, words, n, err);
 	if (rc < 0)
 		return rc;

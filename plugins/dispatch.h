@@ -43,6 +43,9 @@ int command_run(struct hv_session *session, char *const *words, size_t n, struct
 /* Parses and checks only; resolves no object, changes nothing. */
 int command_check(char *const *words, size_t n, struct hv_error *err);
 
+/* From a signal handler: the command that runs now ends early, its job cancelled. */
+void command_interrupt(void);
+
 /* A parsed command line; used by dispatch and by completion. */
 struct command_line {
 	const struct hv_command *command;

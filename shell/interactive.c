@@ -265,6 +265,7 @@ static void on_interrupt(int signal)
 {
 	(void)signal;
 	shell.interrupted = 1;
+	command_interrupt();
 }
 
 static void drop_line(void)

@@ -106,3 +106,17 @@ teardown() {
 	keys 'vm stop vm0000' Enter
 	terminal_waits_for '^\* .*vm0000.*(stopp|state)'
 }
+
+@test "terminal: Ctrl-C ends what a command waits for, not the shell" {
+	host='test:20,hang=vm0000' terminal_start
+	keys 'vm wait vm0000 --for state=stopped' Enter
+	sleep 0.3
+	keys C-c
+	terminal_waits_for 'interrupted'
+	keys 'vm stop vm0000' Enter
+	sleep 0.3
+	keys C-c
+	terminal_waits_for 'cancel'
+	keys 'vm show vm0001 -o name' Enter
+	terminal_waits_for '^test/vm0001'
+}
