@@ -34,6 +34,7 @@ int hostile_queue(const struct virtio *v)
 	return v->type == VIRTIO_SCSI      ? SCSI_QUEUE_REQUEST
 	       : v->type == VIRTIO_NET     ? 1
 	       : v->type == VIRTIO_CONSOLE ? 1
+	       : v->type == VIRTIO_BALLOON ? 1 /* deflate: inflating would take our own memory */
 					   : 0;
 }
 

@@ -31,8 +31,8 @@ static int start_net(struct virtio *v, int *control)
 /* Waits for an answer or for the device to give up. */
 static int answered(struct virtio *v, int queue)
 {
-	for (int i = 0; i < 60; i++)
-		if (vring_wait(v->rings[queue], NULL, 50) || virtio_status(v) & STATUS_NEEDS_RESET)
+	for (int i = 0; i < 1500; i++)
+		if (vring_wait(v->rings[queue], NULL, 2) || virtio_status(v) & STATUS_NEEDS_RESET)
 			return 0;
 	return fail("neither an answer nor DEVICE_NEEDS_RESET");
 }
@@ -141,9 +141,10 @@ static int net_control(struct virtio *v, uint64_t seed)
 static int balloon_pages(struct virtio *v, uint64_t seed)
 {
 	for (int i = 0; i < 100; i++) {
-		struct vring *r = hostile_start(v, HOSTILE_FEATURES);
-		if (!r)
+		if (virtio_begin(v, HOSTILE_FEATURES) || virtio_queue(v, 0, 16, 4, 0) ||
+		    virtio_go(v))
 			return -1;
+		struct vring *r = v->rings[0];
 		uint32_t *pfns = (uint32_t *)hostile_page;
 		for (int n = 0; n < 256; n++)
 			pfns[n] = (uint32_t)(random_next(&seed) % 2

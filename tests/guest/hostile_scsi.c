@@ -31,8 +31,8 @@ static int send(struct virtio *v, int queue, const struct vpart *parts, int n_ou
 	if (!vring_add(r, parts, n_out, n_in, &request))
 		return fail("queue full");
 	vring_kick(r);
-	for (int i = 0; answered && i < 100; i++)
-		if (vring_wait(r, NULL, 50) || virtio_status(v) & STATUS_NEEDS_RESET)
+	for (int i = 0; answered && i < 2500; i++)
+		if (vring_wait(r, NULL, 2) || virtio_status(v) & STATUS_NEEDS_RESET)
 			return 0;
 	if (answered)
 		return fail("neither an answer nor DEVICE_NEEDS_RESET, status %x",
