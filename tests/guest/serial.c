@@ -26,14 +26,6 @@ static char typed[4096];
 static uint32_t typed_head, typed_tail;
 static uint32_t seen;
 
-void serial_init(void)
-{
-	out8(LCR, 0x03); /* 8n1 */
-	out8(FCR, 0x07);
-	out8(MCR, 0x0b); /* DTR, RTS, interrupt enabled */
-	out8(IER, 0x01);
-}
-
 static void fifo_write(const char *text, size_t len)
 {
 	while (!(in8(LSR) & LSR_EMPTY))
@@ -66,6 +58,15 @@ static void drain(void)
 		if (typed_head - typed_tail < sizeof(typed))
 			typed[typed_head++ % sizeof(typed)] = c;
 	}
+}
+
+void serial_init(void)
+{
+	out8(LCR, 0x03); /* 8n1 */
+	drain(); /* what was typed before the FIFO is cleared */
+	out8(FCR, 0x07);
+	out8(MCR, 0x0b); /* DTR, RTS, interrupt enabled */
+	out8(IER, 0x01);
 }
 
 void serial_service(void)
