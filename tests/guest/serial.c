@@ -63,8 +63,8 @@ static void drain(void)
 void serial_init(void)
 {
 	out8(LCR, 0x03); /* 8n1 */
-	drain(); /* what was typed before the FIFO is cleared */
-	out8(FCR, 0x07);
+	drain();         /* what was typed before the FIFO is cleared */
+	out8(FCR, 0x01);
 	out8(MCR, 0x0b); /* DTR, RTS, interrupt enabled */
 	out8(IER, 0x01);
 }
