@@ -42,7 +42,8 @@ console_shows() { # NAME PATTERN SECONDS
 	local end=$((SECONDS + $3))
 	until console_of "$1" | grep -qE "$2"; do
 		if ((SECONDS >= end)) || [[ $(state_of "$1") == crashed ]]; then
-			echo "no line '$2' on the console of $1 ($(state_of "$1")):"
+			echo "no line '$2' on the console of $1:"
+			hvsh vm show "$1" | grep -E '^(state|uptime|reboots|exit_reason|ended)'
 			console_of "$1" | tail -n 30
 			return 1
 		fi
