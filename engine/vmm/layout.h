@@ -48,7 +48,7 @@
 
 #define LAYOUT_PORT_SERIAL 0x3f8
 #define LAYOUT_PORT_RTC 0x70
-#define LAYOUT_PORT_KBC 0x64   /* write 0xfe: reset, as keyboard controllers did */
+#define LAYOUT_PORT_KBC 0x64    /* write 0xfe: reset, as keyboard controllers did */
 #define LAYOUT_PORT_RESET 0xcf9 /* write 0x06; inside the PCI ports: pci_bus.reset_port */
 
 #endif

@@ -3,7 +3,7 @@
  * One virtual machine: memory, vCPUs, buses and the list of devices, built from the launch spec.
  * All calls belong to the main thread, the one that runs the loop.
  *
- *	machine_new() ─► (sandbox_enter) ─► machine_run() ─► running ◄─pause/resume─► paused
+ *	(sandbox_enter_process) ─► machine_new() ─► machine_run() ─► running ◄─pause/resume─► paused
  *	                                         └─ events.ended(): how it ended, from the loop
  */
 #ifndef HV_VMM_MACHINE_H
@@ -41,7 +41,7 @@ struct machine_config {
 
 /*
  * Builds the VM and loads kernel and initrd; no guest instruction runs yet and no thread but the
- * devices' I/O threads exists. All descriptors that the machine needs are open on return.
+ * devices' I/O threads exists, which is why the process takes its sandbox before. All descriptors that the machine needs are open on return.
  */
 int machine_new(struct machine **out, const struct machine_config *config, struct hv_error *err);
 /* Starts the vCPU threads. */

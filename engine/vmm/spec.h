@@ -41,7 +41,7 @@ struct spec_cpus {
 
 struct spec_boot {
 	int kernel_fd, initrd_fd; /* -1: none */
-	char *kernel_name;	  /* for messages */
+	char *kernel_name;        /* for messages */
 	char *cmdline;
 };
 
