@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The guest's life: set-up, "hvsh-guest: ready", the commands of the kernel command line, and a
- * prompt.
+ * The guest's life: set-up, "hvsh-guest: ready", the commands of the kernel command line, a prompt.
  *
  * Commands come from `run=COMMAND;COMMAND...` (all the rest of the kernel command line) and from
  * the serial port, a line each, several with `;`. Results are `noun key=value...` lines; a command
- * ends with `ok NAME` or `fail NAME: why`. `help` lists them. Tests rely on these: cpus mem memtest
- * acpi clock sleep echo crash cpuid msr poweroff reset halt The power button powers off. Numbers:
- * decimal, 0x…, with K, M or G.
+ * ends with `ok NAME` or `fail NAME: why`. Numbers: decimal, 0x..., with K, M or G. `help` lists
+ * them all; tests rely on these:
+ *
+ *	cpus irqs mem memtest acpi clock sleep cpuid msr echo crash halt poweroff reset
+ *
+ *	pci virtio disk net rng console balloon		drivers, each by its command
+ *
+ *	hostile list | all | KIND | NAME [DEVICE|- [SEED]]	attacks, see hostile.c
+ *
+ * The power button powers off. `ecam=ADDRESS` before run= finds PCI where there is no MCFG table
+ * (QEMU's microvm).
  */
 #include "tests/guest/shell.h"
 #include "tests/guest/acpi.h"
