@@ -254,7 +254,7 @@ int acpi_build(struct gmem *mem, const struct acpi_config *config, uint64_t *rsd
 {
 	struct builder b = {.listed = {0}};
 	struct rsdp root = {0};
-	size_t room = LAYOUT_ACPI_END - LAYOUT_ACPI_START;
+	size_t room = LAYOUT_RESET_VECTOR - LAYOUT_ACPI_START;
 	void *bytes = gmem_ptr(mem, LAYOUT_ACPI_START, room);
 	if (!bytes)
 		return hv_fail(err, HV_FAILED, 0, "no guest memory for ACPI tables");

@@ -66,6 +66,29 @@ int boot_put_initrd(struct gmem *mem, const struct boot_file *initrd, uint64_t f
 	return boot_file_read(initrd, 0, to, initrd->size, "content", err);
 }
 
+/*
+ * Linux on reduced-hardware ACPI reboots by EFI, and without EFI by a jump to the BIOS in real mode,
+ * before it would try any register: so this code writes the reset port.
+ */
+static int put_reset_vector(struct gmem *mem, struct hv_error *err)
+{
+	static const uint8_t code[] = {
+		0xb0,
+		0x06, /* mov al, 6 */
+		0xba,
+		LAYOUT_PORT_RESET & 0xff,
+		LAYOUT_PORT_RESET >> 8, /* mov dx, port */
+		0xee,                   /* out dx, al */
+		0xfa,
+		0xf4,
+		0xeb,
+		0xfc, /* cli; hlt; again */
+	};
+	if (!gmem_write(mem, LAYOUT_RESET_VECTOR, code, sizeof code))
+		return hv_fail(err, HV_FAILED, 0, "no guest memory for the reset vector");
+	return 0;
+}
+
 int boot_load(struct gmem *mem, const struct boot_config *config, struct boot_entry *entry,
 	      struct hv_error *err)
 {
@@ -74,6 +97,8 @@ int boot_load(struct gmem *mem, const struct boot_config *config, struct boot_en
 	size_t len = kernel->size < sizeof head ? (size_t)kernel->size : sizeof head;
 	memset(entry, 0, sizeof *entry);
 	int rc = boot_file_read(kernel, 0, head, len, "header", err);
+	if (rc == 0)
+		rc = put_reset_vector(mem, err);
 	if (rc < 0)
 		return rc;
 	if (bzimage_probe(head, len))

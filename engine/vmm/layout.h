@@ -5,6 +5,7 @@
  *
  *	0000_0000  RAM (zero page, command line and kernel: see engine/boot)
  *	000e_0000  ACPI tables (RSDP first)
+ *	000f_fff0  code that resets, where a BIOS has its entry
  *	c000_0000  end of low RAM; PCI 32-bit window
  *	e000_0000  ECAM, bus 0..0 (1 MiB)
  *	fe00_0000  GED and power registers (one page)
@@ -17,6 +18,7 @@
 
 #define LAYOUT_ACPI_START 0x000e0000
 #define LAYOUT_ACPI_END 0x00100000
+#define LAYOUT_RESET_VECTOR 0x000ffff0
 #define LAYOUT_LOW_RAM_END 0xc0000000
 #define LAYOUT_PCI_WINDOW 0xc0000000
 #define LAYOUT_PCI_WINDOW_LEN 0x20000000

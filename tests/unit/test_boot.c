@@ -82,6 +82,7 @@ static void bzimage_goes_where_it_prefers(void **state)
 	assert_string_equal((char *)gmem_ptr(&f.mem, zero->hdr.cmd_line_ptr, 6), "quiet");
 	assert_int_equal(zero->hdr.type_of_loader, 0xff);
 	assert_int_equal(zero->acpi_rsdp_addr, 0xe0000);
+	assert_memory_equal(gmem_ptr(&f.mem, 0xffff0, 6), "\xb0\x06\xba\xf9\x0c\xee", 6);
 	assert_int_equal(zero->hdr.ramdisk_size, sizeof initrd);
 	assert_int_equal(zero->hdr.ramdisk_image, 64 * MIB - 0x2000);
 	assert_memory_equal(gmem_ptr(&f.mem, zero->hdr.ramdisk_image, sizeof initrd), initrd,
