@@ -14,14 +14,34 @@ static void put_dashed(FILE *out, const char *name)
 		fputc(*name == '_' ? '-' : *name, out);
 }
 
+/* "IMAGE[,key=value...]": a list's element begins with what it cannot do without. */
+static void put_element_form(FILE *out, const struct hv_kind *kind)
+{
+	const struct hv_prop *row = kind->props + 1;
+	while (row->type != HV_END && !(row->flags & HV_P_REQUIRED))
+		row++;
+	fprintf(out, "%s[,key=value...]", row->type == HV_END ? kind->name : row->name);
+}
+
 static void put_value_form(FILE *out, const struct hv_prop *row)
 {
+	if (row->type == HV_LIST && row->of && hv_kind_find(row->of)) {
+		put_element_form(out, hv_kind_find(row->of));
+		return;
+	}
 	if (row->type != HV_ENUM) {
-		fputs(row->type == HV_LIST && row->of ? row->of : hv_type_name(row->type), out);
+		fputs(hv_type_name(row->type), out);
 		return;
 	}
 	for (size_t i = 0; row->choices[i]; i++)
 		fprintf(out, "%s%s", i ? "|" : "", row->choices[i]);
+}
+
+/* A flag that is on where nothing is said, or a property that may be either. */
+static bool can_be_off(const struct hv_prop *option)
+{
+	bool preset_on = option->preset && strcmp(option->preset, "yes") == 0;
+	return (option->flags & HV_P_FLAG) && (preset_on || option->set != HV_SET_NEVER);
 }
 
 void help_option_form(FILE *out, const struct hv_prop *option)
@@ -30,7 +50,7 @@ void help_option_form(FILE *out, const struct hv_prop *option)
 	if (letter)
 		fprintf(out, "-%c, ", letter);
 	fputs("--", out);
-	if ((option->flags & HV_P_FLAG) && option->preset && strcmp(option->preset, "yes") == 0)
+	if (can_be_off(option))
 		fputs("[no-]", out);
 	put_dashed(out, option->name);
 	if (!(option->flags & HV_P_FLAG)) {
