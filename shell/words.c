@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What isspace() takes for one: a blank that only one of two places knows would stand still. */
+#define BLANKS " \t\r\n\v\f"
+
 struct variable {
 	char *name, *value;
 };
@@ -249,7 +252,7 @@ int words_split(struct words *words, const char *line, const struct variables *v
 	struct scan scan = {.at = line, .vars = vars};
 	*words = (struct words){0};
 	for (;;) {
-		scan.at += strspn(scan.at, " \t\r\n");
+		scan.at += strspn(scan.at, BLANKS);
 		if (!*scan.at || *scan.at == '#')
 			return 0;
 		int rc = next_word(&scan, words, err);

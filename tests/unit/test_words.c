@@ -33,6 +33,7 @@ static void words_are_split_at_blanks(void **state)
 {
 	(void)state;
 	expect_words("  a\tb  c ", NULL, 3, (const char *const[]){"a", "b", "c"});
+	expect_words("a\vb\f", NULL, 2, (const char *const[]){"a", "b"});
 	expect_words("", NULL, 0, NULL);
 	expect_words("# only a comment", NULL, 0, NULL);
 	expect_words("a#b #c", NULL, 1, (const char *const[]){"a#b"});
