@@ -17,6 +17,7 @@
 
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)
+#define HUGE_BYTES (2 * MIB)
 #define PAGE_SHIFT 12
 #define BITS_PER_LONG (8 * sizeof(unsigned long))
 
@@ -130,9 +131,12 @@ int gmem_init(struct gmem *mem, const struct gmem_config *config, struct hv_erro
 		mem->regions[mem->n_regions++] =
 			(struct gmem_region){LAYOUT_HIGH_RAM, mem->size_bytes - low, base + low};
 
-	/* both are advice: a host without transparent huge pages is served by small ones */
+	/* all of this is advice: a host without transparent huge pages is served by small ones */
 	if (config->backing != GMEM_HUGETLB)
-		(void)madvise(base, mem->size_bytes, MADV_HUGEPAGE);
+		(void)madvise(base + HUGE_BYTES, mem->size_bytes - HUGE_BYTES, MADV_HUGEPAGE);
+	mem->low_small = config->backing != GMEM_HUGETLB;
+	if (config->prefault)
+		gmem_loaded(mem);
 	(void)madvise(base, mem->size_bytes, MADV_DONTDUMP);
 	if (config->prefault && (rc = prefault(base, mem->size_bytes, err)) < 0)
 		goto fail;
@@ -140,6 +144,13 @@ int gmem_init(struct gmem *mem, const struct gmem_config *config, struct hv_erro
 fail:
 	gmem_fini(mem);
 	return rc;
+}
+
+void gmem_loaded(struct gmem *mem)
+{
+	if (mem->low_small)
+		(void)madvise(mem->regions[0].hva, HUGE_BYTES, MADV_HUGEPAGE);
+	mem->low_small = false;
 }
 
 void gmem_fini(struct gmem *mem)

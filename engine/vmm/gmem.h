@@ -43,6 +43,7 @@ struct gmem {
 	struct gmem_region regions[GMEM_REGIONS];
 	int n_regions;
 	uint64_t size_bytes;
+	bool low_small; /* see gmem_loaded(); main thread only */
 	int fd; /* memfd or hugetlb; -1 for anonymous memory */
 	/* One bit a 4 KiB page, per region, set atomically; NULL while nothing tracks. Set before
 	 * the vCPUs and I/O threads run or while all are paused. */
@@ -50,6 +51,12 @@ struct gmem {
 };
 
 int gmem_init(struct gmem *mem, const struct gmem_config *config, struct hv_error *err);
+/*
+ * The kernel and the tables are in place. Until now the first 2 MiB got small pages, since a huge one
+ * is zeroed whole before its first byte can be written, milliseconds where the host's memory is
+ * itself given out by the page; from now on khugepaged may make them one.
+ */
+void gmem_loaded(struct gmem *mem);
 void gmem_fini(struct gmem *mem);
 
 /* The host address of guest memory [gpa, gpa + len), NULL unless it lies in one region whole. */

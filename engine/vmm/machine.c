@@ -125,6 +125,8 @@ static int load_kernel(struct machine *machine, struct hv_error *err)
 		rc = boot_load(&machine->mem, &config, &entry, err);
 	if (rc == 0)
 		rc = vcpus_boot(&machine->vcpus, &entry, err);
+	if (rc == 0)
+		gmem_loaded(&machine->mem);
 	return rc;
 }
 
