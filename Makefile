@@ -248,9 +248,9 @@ $(O)/fuzz/%: $(O)/obj/tests/fuzz/%.o $(libhvsh) $(libvmm)
 fuzz-bins: $(fuzz_bins)
 
 bench-bins: $(bench_bins)
-$(O)/bench/%: $(O)/obj/tests/bench/%.o
+$(O)/bench/%: $(O)/obj/tests/bench/%.o $(libhvsh)
 	$(call say,LINK)
-	$(Q)$(CC) -pie $^ $(ALL_LDFLAGS) -o $@
+	$(Q)$(CC) -pie $^ $(ALL_LDFLAGS) $(call libs,$(hvsh_libs)) -ldl -o $@
 
 # hvtest runs inside guests and beside them: static
 lab_bins := $(patsubst tests/lab/%.c,$(O)/lab/%,$(wildcard tests/lab/*.c))
@@ -263,7 +263,7 @@ check lint lint-fast:
 	@O=$(O) tests/run $@
 bats lab: all lab-bins
 	@O=$(O) tests/run $@
-bench: all bench-bins
+bench: all bench-bins # LAB=1: with the nested host's row, which takes minutes
 	@O=$(O) tests/run bench
 
 # ---- what hvsh says about itself: manual pages and completions, from its descriptors -----------
