@@ -345,32 +345,24 @@ static const struct virtio_ops vscsi_ops = {
 	.free = vscsi_free,
 };
 
-struct watch {
-	struct vscsi_queue *queue;
-	int status;
-	struct hv_error *err;
-};
-
-static int watch_one(struct watch *watch, struct loop_source *source, int queue,
-		     void (*ready)(struct loop_source *, uint32_t))
+static int watch(struct vscsi_queue *queue, struct loop_source *source, int index,
+		 void (*ready)(struct loop_source *, uint32_t), struct hv_error *err)
 {
-	source->fd = watch->queue->scsi->vqs[queue].kick_fd;
+	source->fd = queue->scsi->vqs[index].kick_fd;
 	source->ready = ready;
-	return loop_add(&watch->queue->thread.loop, source, EPOLLIN, watch->err);
+	return loop_add(&queue->thread.loop, source, EPOLLIN, err);
 }
 
-static void watch_doorbells(void *ctx)
+static int watch_doorbells(struct vscsi_queue *queue, struct hv_error *err)
 {
-	struct watch *watch = ctx;
-	struct vscsi_queue *queue = watch->queue;
 	struct virtio_scsi *scsi = queue->scsi;
-	watch->status = watch_one(watch, &queue->kick, queue->vq->index, vscsi_queue_kicked);
-	if (!watch->status && is_first(queue))
-		watch->status =
-			watch_one(watch, &scsi->control_kick, CONTROL_QUEUE, vscsi_control_kicked);
-	if (!watch->status && is_first(queue))
-		watch->status =
-			watch_one(watch, &scsi->event_kick, EVENT_QUEUE, vscsi_event_kicked);
+	int status = watch(queue, &queue->kick, queue->vq->index, vscsi_queue_kicked, err);
+	if (!status && is_first(queue))
+		status =
+			watch(queue, &scsi->control_kick, CONTROL_QUEUE, vscsi_control_kicked, err);
+	if (!status && is_first(queue))
+		status = watch(queue, &scsi->event_kick, EVENT_QUEUE, vscsi_event_kicked, err);
+	return status;
 }
 
 static int start_queue(struct virtio_scsi *scsi, int i, struct hv_error *err)
@@ -381,13 +373,12 @@ static int start_queue(struct virtio_scsi *scsi, int i, struct hv_error *err)
 	queue->vq = &scsi->vqs[FIRST_REQUEST_QUEUE + i];
 	snprintf(name, sizeof name, "%s.q%d", scsi->dev.id, i);
 	name[15] = '\0';
-	int status = iothread_start(&queue->thread, name, err);
+	int status = iothread_init(&queue->thread, name, err);
 	if (status)
 		return status;
 	scsi->n_started++;
-	struct watch watch = {queue, 0, err};
-	iothread_call(&queue->thread, watch_doorbells, &watch);
-	return watch.status;
+	status = watch_doorbells(queue, err);
+	return status ? status : iothread_start(&queue->thread, err);
 }
 
 static int build(struct virtio_scsi *scsi, const struct device_env *env, const char *id,

@@ -352,7 +352,9 @@ int virtio_net_new(struct virtio_dev **out, const struct device_env *env,
 		char name[16];
 		snprintf(name, sizeof name, "%.10s-q%u", config->id, i % 100u);
 		net_pair_init(&net->pairs[i], net, i);
-		rc = iothread_start(&net->pairs[i].thread, name, err);
+		rc = iothread_init(&net->pairs[i].thread, name, err);
+		if (!rc)
+			rc = iothread_start(&net->pairs[i].thread, err);
 		net->n_pairs = i + 1;
 	}
 	if (rc) {

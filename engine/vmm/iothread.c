@@ -73,7 +73,7 @@ static int spawn(struct iothread *thread)
 	return rc;
 }
 
-int iothread_start(struct iothread *thread, const char *name, struct hv_error *err)
+int iothread_init(struct iothread *thread, const char *name, struct hv_error *err)
 {
 	memset(thread, 0, sizeof *thread);
 	thread->call_fd = -1;
@@ -92,12 +92,7 @@ int iothread_start(struct iothread *thread, const char *name, struct hv_error *e
 	rc = loop_add(&thread->loop, &thread->call_source, EPOLLIN, err);
 	if (rc < 0)
 		goto fail;
-	int sys = spawn(thread);
-	if (sys) {
-		rc = hv_fail(err, HV_FAILED, sys, "starting I/O thread \"%s\"", name);
-		goto fail;
-	}
-	thread->running = true;
+	thread->ready = true;
 	return 0;
 fail:
 	if (thread->call_fd >= 0)
@@ -106,6 +101,15 @@ fail:
 	pthread_cond_destroy(&thread->call_cond);
 	pthread_mutex_destroy(&thread->call_lock);
 	return rc;
+}
+
+int iothread_start(struct iothread *thread, struct hv_error *err)
+{
+	int sys = spawn(thread);
+	if (sys)
+		return hv_fail(err, HV_FAILED, sys, "starting I/O thread \"%s\"", thread->name);
+	thread->running = true;
+	return 0;
 }
 
 void iothread_call(struct iothread *thread, void (*fn)(void *ctx), void *ctx)
@@ -130,11 +134,13 @@ void iothread_call(struct iothread *thread, void (*fn)(void *ctx), void *ctx)
 
 void iothread_stop(struct iothread *thread)
 {
-	if (!thread->running)
+	if (!thread->ready)
 		return;
-	loop_stop(&thread->loop);
-	pthread_join(thread->thread, NULL);
-	thread->running = false;
+	if (thread->running) {
+		loop_stop(&thread->loop);
+		pthread_join(thread->thread, NULL);
+	}
+	thread->ready = thread->running = false;
 	close(thread->call_fd);
 	loop_fini(&thread->loop);
 	pthread_cond_destroy(&thread->call_cond);

@@ -47,7 +47,7 @@ struct iothread {
 	struct loop loop;
 	pthread_t thread;
 	char name[16];
-	bool running;
+	bool ready, running;
 	int call_fd; /* eventfd */
 	struct loop_source call_source;
 	void (*call_fn)(void *ctx);
@@ -59,8 +59,10 @@ struct iothread {
 };
 
 /* name: at most 15 bytes, as the kernel shows it. */
-int iothread_start(struct iothread *thread, const char *name, struct hv_error *err);
+int iothread_init(struct iothread *thread, const char *name, struct hv_error *err);
+/* Sources may be added from init to start, by whoever makes the thread: no wait for its first turn. */
+int iothread_start(struct iothread *thread, struct hv_error *err);
 void iothread_call(struct iothread *thread, void (*fn)(void *ctx), void *ctx);
-void iothread_stop(struct iothread *thread); /* joins; harmless when it never started */
+void iothread_stop(struct iothread *thread); /* joins; undoes init; harmless without either */
 
 #endif

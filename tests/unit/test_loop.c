@@ -105,7 +105,8 @@ static void iothread_runs_each_call_once_on_itself(void **state)
 	struct counted counted = {.n = 0};
 	struct caller caller = {&thread, &counted};
 	pthread_t callers[3];
-	assert_int_equal(iothread_start(&thread, "test", NULL), 0);
+	assert_int_equal(iothread_init(&thread, "test", NULL), 0);
+	assert_int_equal(iothread_start(&thread, NULL), 0);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(pthread_create(&callers[i], NULL, call_many, &caller), 0);
 	for (int i = 0; i < 3; i++)

@@ -365,7 +365,8 @@ static void aio_finishes_by_the_loop_of_its_thread(void **state)
 	(void)state;
 	struct on_thread t = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
 	struct hv_error err;
-	assert_int_equal(iothread_start(&t.thread, "aio", &err), 0);
+	assert_int_equal(iothread_init(&t.thread, "aio", &err), 0);
+	assert_int_equal(iothread_start(&t.thread, &err), 0);
 	t.disk.fd = memory_file(MIB);
 	assert_int_equal(block_raw_new(&t.disk.block, dup(t.disk.fd), false, &err), 0);
 	assert_int_equal(aio_new(&t.disk.aio, &t.thread.loop, AIO_AUTO, &err), 0);
