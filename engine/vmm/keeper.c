@@ -405,7 +405,7 @@ static void turn(struct keeper *k)
 	n += keeper_console_poll(k, polls + n);
 	int server = n;
 	n += keeper_server_poll(k, polls + n);
-	int ready = poll(polls, (nfds_t)n, timeout_ms(k));
+	int ready = poll(polls, (nfds_t)n, keeper_console_rests(k) ? 1 : timeout_ms(k));
 	if (ready < 0)
 		return; /* EINTR; anything else comes back at the next turn */
 

@@ -52,6 +52,7 @@ struct console {
 	uint64_t log_base; /* position in the stream of the file's first byte */
 	uint64_t end;      /* position after the last byte that the guest wrote */
 	bool input_full;   /* the child does not read: wait before typing more */
+	double rest_mono;  /* until then the child's output may gather, see keeper_console_poll() */
 };
 
 /* A stream of a client attached to a console. */
@@ -129,6 +130,7 @@ void keeper_console_init(struct keeper *k);
 int keeper_console_connect(struct keeper *k, int i);
 void keeper_console_drain(struct keeper *k, int i); /* what a dead child left in its stream */
 int keeper_console_poll(struct keeper *k, struct pollfd *polls);
+bool keeper_console_rests(const struct keeper *k); /* look again within a millisecond */
 void keeper_console_ready(struct keeper *k, const struct pollfd *p);
 /* Attaches; *stream is the client's end. mode: "watch", "write", "take". */
 int keeper_console_attach(struct keeper *k, int client, const char *console, const char *mode,

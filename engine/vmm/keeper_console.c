@@ -22,6 +22,7 @@
 #include "engine/vmm/log.h"
 
 /* The file is cut back to its last LOG_KEEP bytes when it reaches LOG_MAX. */
+#define REST_S 0.001
 #define LOG_MAX (1 << 20)
 #define LOG_KEEP (LOG_MAX / 2)
 
@@ -215,14 +216,31 @@ static void take_input(struct keeper *k, struct watcher *w)
 		recv(w->fd, bytes, (size_t)n, MSG_DONTWAIT);
 }
 
+bool keeper_console_rests(const struct keeper *k)
+{
+	double now = keeper_mono();
+	for (int i = 0; i < KEEPER_CONSOLES; i++) {
+		if (k->consoles[i].fd >= 0 && k->consoles[i].rest_mono > now)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A guest writes byte by byte: the first is taken at once, what follows within REST_S together, or
+ * each would wake us.
+ */
 int keeper_console_poll(struct keeper *k, struct pollfd *polls)
 {
+	double now = keeper_mono();
 	int n = 0;
 	for (int i = 0; i < KEEPER_CONSOLES; i++) {
 		struct console *c = &k->consoles[i];
 		if (c->name && c->fd >= 0)
 			polls[n++] = (struct pollfd){
-				.fd = c->fd, .events = POLLIN | (c->input_full ? POLLOUT : 0)};
+				.fd = c->fd,
+				.events = (short)((c->rest_mono > now ? 0 : POLLIN) |
+						  (c->input_full ? POLLOUT : 0))};
 	}
 	for (int i = 0; i < KEEPER_WATCHERS; i++) {
 		struct watcher *w = &k->watchers[i];
@@ -245,8 +263,10 @@ void keeper_console_ready(struct keeper *k, const struct pollfd *p)
 			continue;
 		if (p->revents & POLLOUT)
 			c->input_full = false;
-		if (p->revents & (POLLIN | POLLHUP | POLLERR))
+		if (p->revents & (POLLIN | POLLHUP | POLLERR)) {
 			take_output(k, i);
+			c->rest_mono = keeper_mono() + REST_S;
+		}
 		return;
 	}
 	for (int i = 0; i < KEEPER_WATCHERS; i++) {
