@@ -141,8 +141,11 @@ int script_check_source(struct script_run *run, struct script_source *source)
 			fault(&check, source->line, &err);
 			continue;
 		}
-		if (!statement)
+		if (!statement) {
+			if (script_read_ended(source, &err) < 0)
+				fault(&check, source->line + 1, &err);
 			break;
+		}
 		check_list(&check, statement);
 		statement_free(statement);
 	}

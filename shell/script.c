@@ -234,8 +234,14 @@ int script_run_source(struct script_run *run, struct script_source *source)
 				break;
 			continue;
 		}
-		if (!statement)
+		if (!statement) {
+			rc = script_read_ended(source, &err);
+			if (rc < 0)
+				rc = report(run, source->line + 1, &err);
+			if (rc < 0 && run->status == 0)
+				run->status = -rc;
 			break;
+		}
 		rc = script_run_statement(run, statement);
 		statement_free(statement);
 		if (answer)

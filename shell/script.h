@@ -46,6 +46,8 @@ struct script_source {
 /* The next statement, blocks whole. 0 with *statement NULL at the end. A statement that was not
  * understood is consumed up to its line's end. */
 int script_read(struct script_source *source, struct statement **statement, struct hv_error *err);
+/* After the end: did reading fail rather than end? 0 or a negative code. */
+int script_read_ended(const struct script_source *source, struct hv_error *err);
 void statement_free(struct statement *statement); /* and those after it */
 
 struct script_run {

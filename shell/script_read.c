@@ -256,3 +256,11 @@ void statement_free(struct statement *statement)
 		statement = next;
 	}
 }
+
+int script_read_ended(const struct script_source *source, struct hv_error *err)
+{
+	int sys = errno; /* nothing came between the read that failed and this */
+	if (source->more || !source->in || !ferror(source->in))
+		return 0;
+	return hv_fail(err, HV_FAILED, sys, "cannot read \"%s\"", source->name);
+}

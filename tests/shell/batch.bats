@@ -211,3 +211,13 @@ setup() {
 	exec 7>&-
 	wait "$pid" || true
 }
+
+@test "batch: a script that cannot be read is a failure, not an empty one" {
+	t --batch "$BATS_TEST_TMPDIR"
+	show
+	[[ $status == 1 && $err == *'cannot read'*'Is a directory'* ]]
+	t --check "$BATS_TEST_TMPDIR"
+	[[ $status == 1 && $err == *'cannot read'* ]]
+	t source "$BATS_TEST_TMPDIR"
+	[[ $status == 1 && $err == *'cannot read'* ]]
+}
