@@ -164,12 +164,14 @@ static bool describe_value(char *text, size_t size, const struct hv_value *value
 	return !prop->preset || strcmp(prop->preset, text) != 0;
 }
 
-static void describe_values(FILE *out, const struct hv_object *obj)
+/* obj: a new object, whose name is said already, or a method's arguments, or changes. */
+static void describe_values(FILE *out, const struct hv_object *obj, bool is_new)
 {
 	const char *separator = " (";
 	for (size_t i = 0; obj && i < obj->n_values; i++) {
 		char text[128];
-		if (obj->values[i].presence != HV_SET || &obj->props[i] == obj->props ||
+		if (obj->values[i].presence != HV_SET ||
+		    (is_new && (i == 0 || obj->props[i].set == HV_SET_NEVER)) ||
 		    !describe_value(text, sizeof text, &obj->values[i], &obj->props[i]))
 			continue;
 		fprintf(out, "%s%s %s", separator, obj->props[i].name, text);
@@ -195,7 +197,7 @@ static void say_change(struct running *run, const char *verb, const struct hv_ki
 		fprintf(out, "would %s %s \"%s\"", verb, kind->name, address);
 	else
 		fprintf(out, "%s \"%s\": %s", kind->name, address, verb);
-	describe_values(out, args);
+	describe_values(out, args, !target);
 	if (!run->call.what_if)
 		fputs(", done", out);
 	fclose(out);
@@ -237,8 +239,10 @@ int hv_call_do(struct hv_call *call, const struct hv_kind *kind, const char *hos
 		return hv_fail(err, HV_FAILED, 0, "kind \"%s\" has no method \"%s\"", kind->name,
 			       method_name);
 	int rc = target ? hv_method_check(method, target, err) : 0;
-	if (rc == 0 && !call->what_if)
-		rc = call_method(run, kind, host, target, method, args, err);
+	if (rc == 0)
+		rc = call->what_if ? hv_model_check_call(call->model, kind, host, target, method,
+							 args, err)
+				   : call_method(run, kind, host, target, method, args, err);
 	if (rc == 0)
 		say_change(run, method_name, kind, target, args);
 	return rc;

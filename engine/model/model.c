@@ -225,6 +225,56 @@ static int prepare_args(const struct hv_kind *kind, const struct hv_method *meth
 	return rc;
 }
 
+static int count_object(void *ctx, struct hv_object *obj, struct hv_error *err)
+{
+	(void)err;
+	++*(size_t *)ctx;
+	hv_object_free(obj);
+	return 0;
+}
+
+/* The name that the call would give an object; NULL: none. */
+static const char *name_to_take(const struct hv_method *method, const struct hv_object *args)
+{
+	if (!args)
+		return NULL;
+	return strcmp(method->name, "create") == 0 ? hv_object_name(args)
+						   : find_string(args, "new_name");
+}
+
+static int check_name_free(struct hv_host *host, const struct hv_kind *kind, const char *name,
+			   struct hv_error *err)
+{
+	size_t n = 0;
+	struct hv_query query = {.kind = kind, .name = name};
+	int rc = host_open(host, err);
+	if (rc == 0)
+		rc = host->ops->list(host->data, &query, count_object, &n, err);
+	if (rc < 0 || n == 0)
+		return rc;
+	hv_fail(err, HV_CONFLICT, 0, "%s \"%s\" is there already", kind->name, name);
+	return hv_hint(err, "\"%s edit %s\" changes it", kind->name, name);
+}
+
+int hv_model_check_call(struct hv_model *model, const struct hv_kind *kind, const char *host_name,
+			const struct hv_object *target, const struct hv_method *method,
+			const struct hv_object *args, struct hv_error *err)
+{
+	int rc = hv_method_check(method, target, err);
+	if (rc < 0 || strcmp(kind->name, "job") == 0)
+		return rc;
+	struct hv_host *host = host_of(model, target, host_name, err);
+	if (!host)
+		return err ? -(int)err->code : -HV_NOT_FOUND;
+	struct hv_object *prepared;
+	rc = prepare_args(kind, method, args, &prepared, err);
+	const char *name = rc == 0 ? name_to_take(method, prepared) : NULL;
+	if (name)
+		rc = check_name_free(host, kind, name, err);
+	hv_object_free(prepared);
+	return rc;
+}
+
 static int call_host(struct hv_host *host, const struct hv_kind *kind,
 		     const struct hv_object *target, const struct hv_method *method,
 		     const struct hv_object *args, struct hv_job *job, struct hv_error *err)

@@ -96,6 +96,11 @@ HV_PUBLIC int hv_model_check_set(struct hv_model *model, const struct hv_object 
 HV_PUBLIC int hv_model_call(struct hv_model *model, const struct hv_kind *kind, const char *host,
 			    const struct hv_object *target, const struct hv_method *method,
 			    const struct hv_object *args, struct hv_job *job, struct hv_error *err);
+/* The checks of hv_model_call() that need no change: state, arguments, is the new name free. */
+HV_PUBLIC int hv_model_check_call(struct hv_model *model, const struct hv_kind *kind,
+				  const char *host, const struct hv_object *target,
+				  const struct hv_method *method, const struct hv_object *args,
+				  struct hv_error *err);
 HV_PUBLIC int hv_model_stream(struct hv_model *model, const struct hv_object *target,
 			      const char *channel, bool read_only, int *fd, struct hv_error *err);
 /* Would hv_model_call() be refused by the tables (state, arguments)? For --what-if and menus. */

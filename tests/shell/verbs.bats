@@ -157,3 +157,27 @@ rest_of() {
 	[[ $status == 3 ]]
 	[[ $out == tier=web* && $out == *'"memory":67108864'* && $out == *test/d ]]
 }
+
+@test "verbs: --what-if refuses what would be refused" {
+	t vm create vm0001 --what-if
+	show
+	[[ $status == 4 && -z $out && $err == *'"vm0001" is there already'* ]]
+	t vm create 'bad name' --what-if
+	[[ $status == 2 && -z $out ]]
+	t vm rename vm0003 vm0001 --what-if
+	show
+	[[ $status == 4 && -z $out && $err == *'"vm0001" is there already'* ]]
+	t vm clone vm0003 'bad name' --what-if
+	[[ $status == 2 && -z $out ]]
+}
+
+@test "verbs: --what-if says the new name, and that images go" {
+	t vm rename vm0003 fresh --what-if
+	show
+	[[ $status == 0 && $out == *'would rename vm "test/vm0003" (new_name fresh)'* ]]
+	t vm delete vm0003 --images --what-if
+	show
+	[[ $status == 0 && $out == *'would delete vm "test/vm0003" (images yes)'* ]]
+	t vm delete vm0003 --what-if
+	[[ $out != *images* ]]
+}
