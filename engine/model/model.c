@@ -47,15 +47,21 @@ static bool has_word(const char *const *words, const char *word)
 	return false;
 }
 
-/* The method that leads from state to one of the wanted ones; NULL: none does. */
+/* The method that leads from state to one of the wanted ones, the gentlest first: a paused VM is
+ * resumed, not reset. NULL: none does. */
 static const struct hv_method *find_way(const struct hv_kind *kind, const char *state,
 					const char *const *wanted)
 {
+	const struct hv_method *harsh = NULL;
 	for (const struct hv_method *m = kind->methods; m && m->name; m++) {
-		if (m->to_state && has_word(wanted, m->to_state) && has_word(m->from_states, state))
+		if (!m->to_state || !has_word(wanted, m->to_state) ||
+		    !has_word(m->from_states, state))
+			continue;
+		if (m->effect != HV_DESTROYS)
 			return m;
+		harsh = harsh ? harsh : m;
 	}
-	return NULL;
+	return harsh;
 }
 
 static int hint_way(const struct hv_object *target, const char *state, const char *const *wanted,

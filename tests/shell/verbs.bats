@@ -181,3 +181,12 @@ rest_of() {
 	t vm delete vm0003 --what-if
 	[[ $out != *images* ]]
 }
+
+@test "verbs: a paused VM that cannot be stopped is to be resumed, not reset" {
+	batch <<-'END'
+		vm pause vm0000
+		vm stop vm0000
+	END
+	show
+	[[ $status == 4 && $err == *'hvsh vm resume test/vm0000'* ]]
+}
