@@ -294,11 +294,27 @@ static int parse_where(struct running *run, const struct hv_kind *kind, struct h
 	return *where ? 0 : -(int)err->code;
 }
 
+/* "HOST/" means all of the host to who looks, but a name that came out empty to who changes. */
+static int check_patterns(const struct running *run, const char *kind, struct hv_error *err)
+{
+	for (size_t i = 0; i < run->line.n_patterns; i++) {
+		const char *pattern = run->line.patterns[i];
+		size_t len = strlen(pattern);
+		if (run->call.command->effect == HV_READS || len == 0 || pattern[len - 1] != '/')
+			continue;
+		hv_fail(err, HV_USAGE, 0, "\"%s\" names no %s", pattern, kind);
+		return hv_hint(err, "for all of that host write %s*", pattern);
+	}
+	return 0;
+}
+
 static int resolve_targets(struct running *run, struct hv_error *err)
 {
 	const struct hv_prop *reference = command_reference(run->call.command);
 	if (!reference)
 		return 0;
+	if (check_patterns(run, reference->of, err) < 0)
+		return -HV_USAGE;
 	struct hv_where *where;
 	const struct hv_kind *kind = hv_kind_find(reference->of);
 	if (run->line.n_patterns == 0 && !option_given(run->call.options, "where"))

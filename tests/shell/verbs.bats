@@ -182,6 +182,17 @@ rest_of() {
 	[[ $out != *images* ]]
 }
 
+@test "verbs: a change refuses HOST/, which a variable that is empty leaves" {
+	batch <<-'END'
+		NAME=
+		vm kill test/$NAME --yes
+	END
+	show
+	[[ $status == 2 && $err == *'"test/" names no vm'*'test/*'* ]]
+	t vm list test/ -o name
+	[[ $status == 0 && $out == *vm0000* ]]
+}
+
 @test "verbs: a paused VM that cannot be stopped is to be resumed, not reset" {
 	batch <<-'END'
 		vm pause vm0000
