@@ -180,28 +180,29 @@ static void spawn_peer(const struct plan *plan, int out, pid_t *pid)
 {
 	char memory[16];
 	snprintf(memory, sizeof memory, "%d", plan->memory_mib);
-	char *qemu[] = {(char *)"qemu-system-x86_64",
-			(char *)"-M",
-			(char *)"microvm",
-			(char *)"-accel",
-			(char *)"kvm",
-			(char *)"-nodefaults",
-			(char *)"-no-user-config",
-			(char *)"-display",
-			(char *)"none",
-			(char *)"-m",
-			memory,
-			(char *)"-serial",
-			(char *)"stdio",
-			(char *)"-kernel",
-			(char *)(uintptr_t)plan->guest,
-			(char *)"-append",
-			(char *)(uintptr_t)plan->cmdline,
-			(char *)"-initrd",
-			(char *)(uintptr_t)plan->initrd,
-			NULL};
-	if (!plan->initrd)
-		qemu[sizeof qemu / sizeof *qemu - 3] = NULL;
+	char *qemu[] = {
+		(char *)"qemu-system-x86_64",
+		(char *)"-M",
+		(char *)"microvm",
+		(char *)"-accel",
+		(char *)"kvm",
+		(char *)"-nodefaults",
+		(char *)"-no-user-config",
+		(char *)"-display",
+		(char *)"none",
+		(char *)"-m",
+		memory,
+		(char *)"-serial",
+		(char *)"stdio",
+		(char *)"-kernel",
+		(char *)(uintptr_t)plan->guest,
+		(char *)"-append",
+		(char *)(uintptr_t)plan->cmdline,
+		plan->initrd ? (char *)"-initrd" : NULL,
+		(char *)(uintptr_t)plan->initrd,
+		(char *)"-cpu", /* the lab's KVM is whole, see there; elsewhere its default runs */
+		(char *)"host",
+		NULL};
 	char *bare[] = {
 		(char *)(uintptr_t)plan->bare,  (char *)"-i", (char *)"-k", (char *)"-m", memory,
 		(char *)(uintptr_t)plan->guest, NULL};
@@ -469,7 +470,7 @@ int main(int argc, char **argv)
 		     {"memory", measure_memory, true, 4},
 		     {"kernel", measure_kernel, true, 5}};
 	const char *peers = getenv("BENCH_PEERS");
-	struct plan plan = {.cmdline = "",
+	struct plan plan = {.cmdline = "nodevices",
 			    .ready = "hvsh-guest: ready",
 			    .memory_mib = 128,
 			    .dir = getenv("BENCH_DIR"),

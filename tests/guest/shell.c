@@ -15,6 +15,7 @@
  *
  * The power button powers off. `ecam=ADDRESS` before run= finds PCI where there is no MCFG table
  * (QEMU's microvm).
+ * `nodevices` leaves the balloon and the PCI bus alone until a command asks.
  */
 #include "tests/guest/shell.h"
 #include "tests/guest/acpi.h"
@@ -303,8 +304,9 @@ _Noreturn void shell_main(uint32_t start_info)
 	cpu_start_others();
 	if (mem_n_ranges)
 		cpu_map_high(mem_ranges[mem_n_ranges - 1].end);
-	print("vsh-guest: ready\n"); /* the h was the first byte, see boot.S */
-	balloon_start();
+	print("vsh-guest: ready\n");       /* the h was the first byte, see boot.S */
+	if (!strstr(cmdline, "nodevices")) /* to be timed beside machines that have none */
+		balloon_start();
 	const char *run = strstr(cmdline, "run=");
 	if (run)
 		run_line((char *)run + 4);
