@@ -263,8 +263,12 @@ static bool sink_confirm(struct hv_sink *sink, const char *question, const char 
 	fputs(": ", output->err);
 	fflush(output->err);
 	ssize_t len = getline(&answer, &size, stdin);
-	if (len > 0 && answer[len - 1] == '\n')
+	bool ended = len > 0 && answer[len - 1] == '\n';
+	if (ended)
 		answer[len - 1] = '\0';
+	else
+		fputc('\n', output->err); /* Ctrl-C or Ctrl-D: the line is still open */
+	clearerr(stdin);                  /* the end of one answer is not that of the next */
 	bool same = len > 0 && strcmp(answer, word) == 0;
 	free(answer);
 	return same;

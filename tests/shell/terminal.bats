@@ -120,3 +120,19 @@ teardown() {
 	keys 'vm show vm0001 -o name' Enter
 	terminal_waits_for '^test/vm0001'
 }
+
+@test "terminal: Ctrl-C and Ctrl-D at a question say no, and the next question can be answered" {
+	terminal_start
+	keys 'vm create gone' Enter 'vm delete gone' Enter
+	terminal_waits_for 'type its name'
+	keys C-c
+	terminal_waits_for '^hvsh: usage: not confirmed'
+	keys C-l 'vm delete gone' Enter
+	terminal_waits_for 'type its name'
+	keys C-d
+	terminal_waits_for '^hvsh: usage: not confirmed'
+	keys C-l 'vm delete gone' Enter
+	terminal_waits_for 'type its name'
+	keys 'test/gone' Enter 'vm show gone' Enter
+	terminal_waits_for "not-found: .*gone"
+}
