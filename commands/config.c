@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The noun config: hvsh's own settings, and where each comes from. */
+#include <stdio.h>
+
 #include "plugins/config.h"
 #include "plugins/hvsh.h"
 
@@ -70,19 +72,30 @@ static int run_list(struct hv_call *call, struct hv_error *err)
 	return rc;
 }
 
+static int write_setting(struct hv_call *call, const char *value, struct hv_error *err)
+{
+	char line[640];
+	const char *name = hv_get_string(call->args, "setting");
+	int rc = call->what_if ? hv_config_check(name, value, err)
+			       : hv_config_write(name, value, err);
+	if (rc < 0)
+		return rc;
+	snprintf(line, sizeof line,
+		 call->what_if ? "would %s setting \"%s\"%s%s%s" : "%s setting \"%s\"%s%s%s, done",
+		 value ? "set" : "unset", name, value ? " (value " : "", value ?: "",
+		 value ? ")" : "");
+	hv_call_say(call, line);
+	return 0;
+}
+
 static int run_set(struct hv_call *call, struct hv_error *err)
 {
-	if (call->what_if)
-		return 0;
-	return hv_config_write(hv_get_string(call->args, "setting"),
-			       hv_get_string(call->args, "value"), err);
+	return write_setting(call, hv_get_string(call->args, "value"), err);
 }
 
 static int run_unset(struct hv_call *call, struct hv_error *err)
 {
-	if (call->what_if)
-		return 0;
-	return hv_config_write(hv_get_string(call->args, "setting"), NULL, err);
+	return write_setting(call, NULL, err);
 }
 
 static const char *const list_examples[] = {"config list",

@@ -68,18 +68,6 @@ static double now_s(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static int parse_escape(const char *text, struct hv_error *err)
-{
-	if (text[0] == '^' && text[1] >= '?' && text[1] <= '_' && !text[2])
-		return text[1] & 0x1f;
-	if (text[0] == '^' && text[1] >= 'a' && text[1] <= 'z' && !text[2])
-		return text[1] & 0x1f;
-	if (text[0] && !text[1])
-		return (unsigned char)text[0];
-	hv_fail(err, HV_USAGE, 0, "\"%s\" is no key", text);
-	return hv_hint(err, "^A to ^_ for a control key, or one character");
-}
-
 /* ---- what the guest writes ------------------------------------------------------------------- */
 
 static void remember(struct session *s, const char *data, size_t len)
@@ -231,7 +219,7 @@ static int run_attached(struct hv_call *call, struct session *s, struct hv_error
 	const char *key = hv_get_string(
 		hv_has(call->options, "escape") ? call->options : hv_config(), "escape");
 	bool scripted = send || s->until || hv_has(call->options, "timeout");
-	int escape = parse_escape(key, err);
+	int escape = hv_config_key(key, err);
 	if (escape < 0)
 		return escape;
 	if (!scripted && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))) {

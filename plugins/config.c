@@ -203,15 +203,43 @@ static int write_file(const char *text, struct hv_error *err)
 	return rc;
 }
 
-int hv_config_write(const char *name, const char *text, struct hv_error *err)
+int hv_config_key(const char *text, struct hv_error *err)
 {
-	struct hv_object *values;
+	if (text[0] == '^' && text[1] >= '?' && text[1] <= '_' && !text[2])
+		return text[1] & 0x1f;
+	if (text[0] == '^' && text[1] >= 'a' && text[1] <= 'z' && !text[2])
+		return text[1] & 0x1f;
+	if (text[0] && !text[1])
+		return (unsigned char)text[0];
+	hv_fail(err, HV_USAGE, 0, "escape: \"%s\" is no key", text);
+	return hv_hint(err, "^A to ^_ for a control key, or one character");
+}
+
+int hv_config_check(const char *name, const char *text, struct hv_error *err)
+{
+	struct hv_value value = {0};
 	int index = hv_prop_index(table, name);
 	if (index < 0) {
 		hv_fail(err, HV_NOT_FOUND, 0, "no setting \"%s\"", name);
 		return hv_hint(err, "\"config list\" lists them");
 	}
-	int rc = read_values(config.user_file, &values, err);
+	if (!text)
+		return 0;
+	int rc = hv_value_parse(&value, &table[index], text, err);
+	hv_value_clear(&value, &table[index]);
+	if (rc == 0 && strcmp(name, "escape") == 0 && hv_config_key(text, err) < 0)
+		rc = -HV_USAGE;
+	return rc;
+}
+
+int hv_config_write(const char *name, const char *text, struct hv_error *err)
+{
+	struct hv_object *values;
+	int index = hv_prop_index(table, name);
+	int rc = hv_config_check(name, text, err);
+	if (rc < 0)
+		return rc;
+	rc = read_values(config.user_file, &values, err);
 	if (rc == 0 && !values && !(values = hv_object_new(&config_kind)))
 		rc = hv_fail(err, HV_FAILED, 0, "out of memory");
 	if (rc == 0) {

@@ -19,6 +19,10 @@ HV_PUBLIC const struct hv_prop *hv_config_table(void);
 HV_PUBLIC const struct hv_object *hv_config(void);
 /* "option", "environment", a file's path, or "preset". */
 HV_PUBLIC const char *hv_config_origin(const char *name);
+/* Could hv_config_write() write it? HV_NOT_FOUND, HV_USAGE. */
+HV_PUBLIC int hv_config_check(const char *name, const char *value, struct hv_error *err);
+/* The byte that a key written like "^]" or "~" sends, or HV_USAGE. */
+HV_PUBLIC int hv_config_key(const char *text, struct hv_error *err);
 /* Writes one value into the user's file, keeping the others; value NULL: takes it out. */
 HV_PUBLIC int hv_config_write(const char *name, const char *value, struct hv_error *err);
 

@@ -99,6 +99,12 @@ static int emit_row(void *ctx, struct hv_object *obj, struct hv_error *err)
 	return rc;
 }
 
+void hv_call_say(struct hv_call *call, const char *line)
+{
+	struct hv_sink *sink = running_of(call)->session->sink;
+	sink->say(sink, call->what_if, line);
+}
+
 /* ---- input ----------------------------------------------------------------------------------- */
 
 static int read_stream(FILE *in, const char *name, char **text, size_t *len, struct hv_error *err)

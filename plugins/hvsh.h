@@ -79,6 +79,9 @@ HV_PUBLIC int hv_call_emit(struct hv_call *call, const struct hv_object *obj, st
 /* Text that is the product itself: a generated script, a console log. Goes to stdout as it is. */
 HV_PUBLIC int hv_call_text(struct hv_call *call, const char *text, size_t len,
 			   struct hv_error *err);
+/* A line for a person about what was done, or under --what-if would be, where hv_call_do() and
+ * hv_call_set() do not say it: settings of hvsh itself. */
+HV_PUBLIC void hv_call_say(struct hv_call *call, const char *line);
 /* Did the operator press Ctrl-C? Whoever waits asks between two waits, and ends. */
 HV_PUBLIC bool hv_call_interrupted(const struct hv_call *call);
 /* Lets what was printed so far reach the reader: for commands that go on for long. */

@@ -158,3 +158,18 @@ setup() {
 	[[ $made == 0 && $status == 1 && $err == *'o space left'* && $(wc -l <<<"$err") -ge 2 ]]
 	[[ $before == "$after" ]]
 }
+
+@test "around: --what-if of a setting says what it would do, and a wrong key is refused" {
+	t config set escape ^B --what-if
+	show
+	[[ $status == 0 && $out == 'would set setting "escape" (value ^B)' ]]
+	t config unset escape --what-if
+	[[ $status == 0 && $out == 'would unset setting "escape"' ]]
+	[[ ! -e $HVSH_ROOT/config/hvsh.yaml ]]
+	t config set nothing x --what-if
+	[[ $status == 3 && -z $out ]]
+	t config set escape hello
+	show
+	[[ $status == 2 && $err == *'"hello" is no key'* ]]
+	[[ ! -e $HVSH_ROOT/config/hvsh.yaml ]]
+}
