@@ -55,6 +55,14 @@ static int builtin_source(struct script_run *run, char *const *words, size_t n,
 		       : hv_fail(err, (enum hv_code)status, 0, "\"%s\" did not succeed", words[1]);
 }
 
+/* "vm --help", "vm create web1 --help": the last word, unless it is the value of an option. */
+static bool asks_for_help(char *const *words, size_t n)
+{
+	if (n < 2 || (strcmp(words[n - 1], "--help") != 0 && strcmp(words[n - 1], "-h") != 0))
+		return false;
+	return n <= 3 || words[n - 2][0] != '-';
+}
+
 int builtin_run(struct script_run *run, char *const *words, size_t n, bool *handled,
 		struct hv_error *err)
 {
@@ -65,6 +73,8 @@ int builtin_run(struct script_run *run, char *const *words, size_t n, bool *hand
 		return builtin_exit(run, words, n, err);
 	if (strcmp(words[0], "source") == 0)
 		return builtin_source(run, words, n, err);
+	if (asks_for_help(words, n))
+		return help_print(run->output->out, words, n > 2 ? 2 : 1, err);
 	*handled = false;
 	return 0;
 }

@@ -173,3 +173,16 @@ setup() {
 	[[ $status == 2 && $err == *'"hello" is no key'* ]]
 	[[ ! -e $HVSH_ROOT/config/hvsh.yaml ]]
 }
+
+@test "around: --help behind a noun or a verb is its help" {
+	t vm create --help
+	[[ $status == 0 && $out == 'vm create: define a VM'* ]]
+	t vm create web1 --memory 1G -h
+	[[ $status == 0 && $out == 'vm create: define a VM'* ]]
+	t vm --help
+	[[ $status == 0 && $out == 'vm: a virtual machine'* ]]
+	t wm --help
+	[[ $status == 2 && $err == *'did you mean'* ]]
+	t vm edit vm0003 --description --help
+	[[ $status == 0 && -z $out ]]
+}
