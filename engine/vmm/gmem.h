@@ -44,7 +44,7 @@ struct gmem {
 	int n_regions;
 	uint64_t size_bytes;
 	bool low_small; /* see gmem_loaded(); main thread only */
-	int fd; /* memfd or hugetlb; -1 for anonymous memory */
+	int fd;         /* memfd or hugetlb; -1 for anonymous memory */
 	/* One bit a 4 KiB page, per region, set atomically; NULL while nothing tracks. Set before
 	 * the vCPUs and I/O threads run or while all are paused. */
 	unsigned long *dirty[GMEM_REGIONS];

@@ -53,12 +53,13 @@ static int open_vcpu(struct vcpu *vcpu, const struct vcpus_config *config, uint3
 
 static int set_msrs(const struct vcpu *vcpu, struct hv_error *err)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = {.head.nmsrs = 1,
-		  .entry = {.index = MSR_MTRR_DEF_TYPE, .data = MTRR_ON_WRITE_BACK}};
-	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) != 1)
+	_Alignas(struct kvm_msrs) char
+		bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)] = {0};
+	struct kvm_msrs *msrs = (struct kvm_msrs *)bytes;
+	msrs->nmsrs = 1;
+	msrs->entries[0].index = MSR_MTRR_DEF_TYPE;
+	msrs->entries[0].data = MTRR_ON_WRITE_BACK;
+	if (ioctl(vcpu->fd, KVM_SET_MSRS, msrs) != 1)
 		return hv_fail(err, HV_FAILED, errno, "setting the memory types of vCPU %d",
 			       vcpu->index);
 	return 0;

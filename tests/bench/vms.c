@@ -20,7 +20,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -207,15 +206,21 @@ static void spawn_peer(const struct plan *plan, int out, pid_t *pid)
 		(char *)(uintptr_t)plan->bare,  (char *)"-i", (char *)"-k", (char *)"-m", memory,
 		(char *)(uintptr_t)plan->guest, NULL};
 	char **argv = plan->who == QEMU ? qemu : bare;
-	posix_spawn_file_actions_t files;
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_adddup2(&files, out, 1);
+	int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	*pid = fork();
+	if (*pid < 0)
+		err(1, "fork");
+	if (*pid > 0) {
+		close(nowhere);
+		return;
+	}
+	/* whatever becomes of us, no VM stays behind */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(out, 1);
 	if (plan->who == QEMU)
-		posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
-	errno = posix_spawnp(pid, argv[0], &files, NULL, argv, environ);
-	if (errno)
-		err(1, "%s", argv[0]);
-	posix_spawn_file_actions_destroy(&files);
+		dup2(nowhere, 2);
+	execvp(argv[0], argv);
+	_exit(127);
 }
 
 static void start_peer(const struct plan *plan, struct started *s)

@@ -137,14 +137,14 @@ static void allow_threads(scmp_filter_ctx ctx)
 	/* with the first thread libc takes its two internal signals, and no other may be taken */
 	for (scmp_datum_t number = 32; number <= 33; number++)
 		check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(rt_sigaction), 1,
-				       SCMP_A0(SCMP_CMP_EQ, number)),
+				       SCMP_A0(SCMP_CMP_EQ, number, 0)),
 		      "rt_sigaction");
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-			       SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)),
+			       SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0)),
 	      "prctl");
 	/* the new thread's own filter */
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-			       SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP)),
+			       SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP, 0)),
 	      "prctl");
 }
 
@@ -155,7 +155,7 @@ static void allow_requests(scmp_filter_ctx ctx)
 	      "ioctl");
 	for (size_t i = 0; i < sizeof tap_requests / sizeof *tap_requests; i++)
 		check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				       SCMP_A1(SCMP_CMP_EQ, tap_requests[i])),
+				       SCMP_A1(SCMP_CMP_EQ, tap_requests[i], 0)),
 		      "ioctl");
 }
 
