@@ -17,6 +17,7 @@
 
 #include "engine/client/client.h"
 #include "plugins/providers/engine/engine.h"
+#include "plugins/providers/engine/image_lock.h"
 
 #define CALL_TIMEOUT_MS 5000
 #define PRESS_AGAIN_S 10 /* a guest that was still booting did not hear the first press */
@@ -215,15 +216,81 @@ static void remove_runtime(struct engine *engine, const char *name)
 	rmdir(dir);
 }
 
+/* others may read a read-only image too; a device is no file of ours */
+static bool is_deletable(const struct hv_object *disk, struct stat *st)
+{
+	return !hv_get_bool(disk, "read_only") && stat(hv_get_string(disk, "image"), st) == 0 &&
+	       S_ISREG(st->st_mode);
+}
+
+static bool uses_file(const struct hv_object *vm, const struct stat *file)
+{
+	const struct hv_list *disks = hv_get_list(vm, "disks");
+	struct stat st;
+	for (size_t i = 0; disks && i < disks->n; i++) {
+		if (stat(hv_get_string(disks->objects[i], "image"), &st) == 0 &&
+		    st.st_dev == file->st_dev && st.st_ino == file->st_ino)
+			return true;
+	}
+	return false;
+}
+
+/* Is image no other VM's? HV_CONFLICT with its name; a definition that cannot be read might use it. */
+static int check_no_others(struct engine *engine, const char *name, const char *image,
+			   const struct stat *file, struct hv_error *err)
+{
+	char **names;
+	size_t n;
+	int rc = store_list(engine, &names, &n, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct hv_object *other;
+		if (strcmp(names[i], name) == 0)
+			continue;
+		rc = store_load(engine, names[i], &other, err);
+		if (rc == -HV_NOT_FOUND)
+			rc = 0; /* deleted meanwhile */
+		else if (rc == 0 && uses_file(other, file))
+			rc = hv_fail(err, HV_CONFLICT, 0, "image \"%s\" is a disk of vm \"%s\" too",
+				     image, names[i]);
+		if (rc == -HV_CONFLICT)
+			hv_hint(err, "without --images it stays");
+		hv_object_free(other);
+	}
+	free(names);
+	return rc;
+}
+
+/* May all images go? Asked before the first one goes. */
+static int check_images(struct engine *engine, const char *name, const struct hv_object *vm,
+			struct hv_error *err)
+{
+	const struct hv_list *disks = hv_get_list(vm, "disks");
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && disks && i < disks->n; i++) {
+		const char *image = hv_get_string(disks->objects[i], "image");
+		struct stat st;
+		if (!is_deletable(disks->objects[i], &st))
+			continue;
+		rc = check_no_others(engine, name, image, &st, err);
+		int fd = rc == 0 ? open(image, O_RDWR | O_CLOEXEC) : -1;
+		if (fd >= 0) {
+			rc = image_lock(fd, image, false, err);
+			close(fd);
+		}
+	}
+	return rc;
+}
+
 static int delete_images(const struct hv_object *vm, struct hv_error *err)
 {
 	const struct hv_list *disks = hv_get_list(vm, "disks");
 	for (size_t i = 0; disks && i < disks->n; i++) {
 		const char *image = hv_get_string(disks->objects[i], "image");
 		struct stat st;
-		if (hv_get_bool(disks->objects[i], "read_only") || stat(image, &st) != 0 ||
-		    !S_ISREG(st.st_mode))
-			continue; /* others may read it too; a device is no file of ours */
+		if (!is_deletable(disks->objects[i], &st))
+			continue;
 		if (unlink(image) != 0)
 			return hv_fail(err, HV_FAILED, errno, "cannot delete image \"%s\"", image);
 	}
@@ -239,7 +306,10 @@ static int delete_vm(struct engine *engine, const char *name, const struct hv_ob
 	if (rc < 0)
 		return rc;
 	rc = check_at_rest(engine, name, err);
-	if (rc == 0 && args && hv_get_bool(args, "images"))
+	bool images = args && hv_get_bool(args, "images");
+	if (rc == 0 && images)
+		rc = check_images(engine, name, vm, err);
+	if (rc == 0 && images)
 		rc = delete_images(vm, err);
 	if (rc == 0)
 		rc = store_remove(engine, name, err);
