@@ -4,7 +4,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -86,6 +88,39 @@ static void gmem_memfd_is_shared_memory(void **state)
 	gmem_fini(&mem);
 }
 
+/* Pages of the first 2 MiB that are there after one byte of it is written. */
+static int pages_after_a_byte(struct gmem *mem)
+{
+	unsigned char there[512];
+	int n = 0;
+	assert_true(gmem_write(mem, MIB, "x", 1));
+	assert_int_equal(mincore(mem->regions[0].hva, 2 * MIB, there), 0);
+	for (int i = 0; i < 512; i++)
+		n += there[i] & 1;
+	return n;
+}
+
+static void gmem_begins_with_small_pages_until_loaded(void **state)
+{
+	(void)state;
+	struct gmem mem;
+	struct gmem_config config = {.size_bytes = 16 * MIB, .backing = GMEM_ANONYMOUS};
+	FILE *mode = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+	char text[64] = "";
+	if (mode) {
+		(void)!fgets(text, sizeof text, mode);
+		fclose(mode);
+	}
+	assert_int_equal(gmem_init(&mem, &config, NULL), 0);
+	assert_true(mem.low_small);
+	/* where all memory gets huge pages unasked, it does */
+	if (!strstr(text, "[always]"))
+		assert_int_equal(pages_after_a_byte(&mem), 1);
+	gmem_loaded(&mem);
+	assert_false(mem.low_small);
+	gmem_fini(&mem);
+}
+
 static void gmem_huge_pages_of_odd_size_are_refused(void **state)
 {
 	(void)state;
@@ -140,6 +175,7 @@ int main(void)
 		cmocka_unit_test(gmem_bounds_every_translation),
 		cmocka_unit_test(gmem_leaves_a_hole_below_4_gib),
 		cmocka_unit_test(gmem_memfd_is_shared_memory),
+		cmocka_unit_test(gmem_begins_with_small_pages_until_loaded),
 		cmocka_unit_test(gmem_huge_pages_of_odd_size_are_refused),
 		cmocka_unit_test(gmem_copies_nothing_across_the_end),
 		cmocka_unit_test(gmem_marks_each_page_written),
