@@ -129,6 +129,14 @@ static int create(struct hv_call *call, struct hv_object *definition, const char
 	return hv_call_do(call, vm_kind(), NULL, NULL, "create", definition, err);
 }
 
+/* Under --what-if there is no VM yet that could be asked. */
+static void say_start(struct hv_call *call, const char *name)
+{
+	char line[160];
+	snprintf(line, sizeof line, "would start vm \"%s\"", name);
+	hv_call_say(call, line);
+}
+
 static int run_create(struct hv_call *call, struct hv_error *err)
 {
 	struct hv_object *definition = NULL;
@@ -141,7 +149,10 @@ static int run_create(struct hv_call *call, struct hv_error *err)
 		rc = hv_object_project(definition, call->options, err);
 	if (rc == 0)
 		rc = create(call, definition, hv_get_string(call->args, "name"), err);
-	if (rc == 0 && hv_get_bool(call->options, "start") && !call->what_if)
+	bool start = rc == 0 && hv_get_bool(call->options, "start");
+	if (start && call->what_if)
+		say_start(call, hv_get_string(definition, "name"));
+	else if (start)
 		rc = start_it(call, hv_get_string(definition, "name"), err);
 	hv_object_free(definition);
 	return rc;

@@ -201,3 +201,9 @@ rest_of() {
 	show
 	[[ $status == 4 && $err == *'hvsh vm resume test/vm0000'* ]]
 }
+
+@test "verbs: create --start --what-if says both" {
+	t vm create fresh --memory 1G --start --what-if
+	show
+	[[ $status == 0 && $out == *'would create vm "fresh"'*'would start vm "fresh"'* ]]
+}
