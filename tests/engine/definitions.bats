@@ -24,3 +24,27 @@ teardown() {
 	hvsh vm delete two --images --yes
 	[[ ! -e $HVSH_ROOT/shared.raw && ! -e $HVSH_ROOT/own.raw ]]
 }
+
+@test "definitions: one image twice is refused, twice read-only is not" {
+	truncate -s 8M "$HVSH_ROOT/a.raw"
+	run hvsh vm create one --kernel "$kernel" --disk "$HVSH_ROOT/a.raw" --disk "$HVSH_ROOT/a.raw"
+	[[ $status == 2 && $output == *a.raw*twice* ]]
+	hvsh vm create one --kernel "$kernel" --disk "$HVSH_ROOT/a.raw,read_only=yes" \
+		--disk "$HVSH_ROOT/a.raw,read_only=yes" --start
+}
+
+@test "definitions: an empty value takes the property away" {
+	hvsh vm create one --kernel "$kernel" --initrd /nowhere --cmdline quiet
+	hvsh vm edit one --initrd '' --cmdline ''
+	run hvsh vm export one
+	[[ $status == 0 && $output == *kernel:* && $output != *initrd* && $output != *cmdline* ]]
+	hvsh vm start one
+}
+
+@test "definitions: hugetlb memory without a page size is of 2 MiB pages" {
+	hvsh vm create one --memory 32M --kernel "$kernel" --memory-backing hugetlb
+	run hvsh vm start one
+	# whether the host has such pages reserved is not the question here
+	[[ $status == 0 || $output == *huge* ]]
+	[[ $output != *'launch spec'* ]]
+}

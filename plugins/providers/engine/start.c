@@ -147,11 +147,39 @@ static int check_topology(const struct hv_object *vm, struct hv_error *err)
 	return hv_hint(err, "sockets x cores x threads is the number of CPUs");
 }
 
+/* One image twice in a VM would be corrupted by it. */
+static int check_images_differ(const struct hv_list *disks, struct hv_error *err)
+{
+	for (size_t i = 0; disks && i < disks->n; i++) {
+		const char *image = hv_get_string(disks->objects[i], "image");
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(hv_get_string(disks->objects[j], "image"), image) != 0 ||
+			    (hv_get_bool(disks->objects[i], "read_only") &&
+			     hv_get_bool(disks->objects[j], "read_only")))
+				continue;
+			return hv_fail(err, HV_USAGE, 0, "image \"%s\" is given twice", image);
+		}
+	}
+	return 0;
+}
+
+/* What is given as '' is taken away: the only way that options have to say it. */
+static void drop_empty(struct hv_object *vm)
+{
+	static const char *const names[] = {"kernel", "initrd", "cmdline", "description"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const char *text = hv_get_string(vm, names[i]);
+		if (text && !text[0])
+			hv_unset(vm, names[i]);
+	}
+}
+
 int start_complete(struct hv_object *vm, struct hv_error *err)
 {
 	char uuid[37];
 	const struct hv_list *disks = hv_get_list(vm, "disks"), *nics = hv_get_list(vm, "nics");
 	int rc = 0;
+	drop_empty(vm);
 	if (!hv_has(vm, "uuid")) {
 		rc = make_uuid(uuid, err);
 		if (rc == 0 && hv_set_string(vm, "uuid", uuid) < 0)
@@ -170,6 +198,8 @@ int start_complete(struct hv_object *vm, struct hv_error *err)
 	if (rc == 0 && nics && nics->n > NICS_MAX)
 		rc = hv_fail(err, HV_USAGE, 0, "%zu NICs, where a VM has at most %d", nics->n,
 			     NICS_MAX);
+	if (rc == 0)
+		rc = check_images_differ(disks, err);
 	if (rc == 0)
 		rc = check_twice(disks, err);
 	return rc < 0 ? rc : check_twice(nics, err);
@@ -266,12 +296,14 @@ static void add_cpus(struct start *start)
 static void add_memory(struct start *start)
 {
 	const struct hv_object *vm = start->vm;
-	json_object_set_new(start->spec, "memory",
-			    json_pack("{s:I, s:s, s:I, s:b}", "size",
-				      (json_int_t)hv_get_int(vm, "memory"), "backing",
-				      hv_get_string(vm, "memory_backing"), "page_size",
-				      (json_int_t)hv_get_int(vm, "page_size"), "prefault",
-				      (int)hv_get_bool(vm, "prefault")));
+	int64_t page_size = hv_get_int(vm, "page_size");
+	if (!hv_has(vm, "page_size") && strcmp(hv_get_string(vm, "memory_backing"), "hugetlb") == 0)
+		page_size = 2 << 20; /* what every host with hugetlb memory has */
+	json_object_set_new(
+		start->spec, "memory",
+		json_pack("{s:I, s:s, s:I, s:b}", "size", (json_int_t)hv_get_int(vm, "memory"),
+			  "backing", hv_get_string(vm, "memory_backing"), "page_size",
+			  (json_int_t)page_size, "prefault", (int)hv_get_bool(vm, "prefault")));
 }
 
 static int add_disk(struct start *start, const struct hv_object *disk, json_t *list,
