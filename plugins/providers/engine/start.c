@@ -152,8 +152,9 @@ static int check_images_differ(const struct hv_list *disks, struct hv_error *err
 {
 	for (size_t i = 0; disks && i < disks->n; i++) {
 		const char *image = hv_get_string(disks->objects[i], "image");
-		for (size_t j = 0; j < i; j++) {
-			if (strcmp(hv_get_string(disks->objects[j], "image"), image) != 0 ||
+		for (size_t j = 0; image && j < i; j++) {
+			const char *other = hv_get_string(disks->objects[j], "image");
+			if (!other || strcmp(other, image) != 0 ||
 			    (hv_get_bool(disks->objects[i], "read_only") &&
 			     hv_get_bool(disks->objects[j], "read_only")))
 				continue;
