@@ -266,8 +266,11 @@ static _Noreturn void work(const struct plan *plan, int go, int tell, int end)
 	struct started s = {0};
 	char byte;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	/* QEMU's serial line reads its standard input: one that is never ready, as ours has none */
-	dup2(end, 0);
+	/* QEMU's serial line reads its standard input and makes it non-blocking: one of its own that
+	 * is never ready, as nobody types at ours */
+	int typed[2];
+	if (pipe2(typed, O_CLOEXEC) || dup2(typed[0], 0) < 0)
+		_exit(1);
 	if (read(go, &byte, 1) != 0)
 		_exit(1);
 	if (plan->who == OURS)
