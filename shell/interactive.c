@@ -30,6 +30,8 @@ static struct {
 	bool have_line, eof;
 	char history_file[PATH_MAX];
 	volatile sig_atomic_t interrupted;
+	bool inside;    /* the line belongs to a statement that was begun before */
+	bool abandoned; /* Ctrl-C left that statement */
 } shell;
 
 /* ---- completion ------------------------------------------------------------------------------ */
@@ -268,11 +270,19 @@ static void on_interrupt(int signal)
 	command_interrupt();
 }
 
+/* Ctrl-C leaves a block, quote or here-document as a whole, as every shell does. */
 static void drop_line(void)
 {
 	shell.interrupted = 0;
 	rl_free_line_state();
 	rl_callback_sigcleanup();
+	if (shell.inside) {
+		fputs("^C\n", rl_outstream);
+		shell.abandoned = true;
+		take_line(NULL);
+		shell.eof = false;
+		return;
+	}
 	rl_replace_line("", 0);
 	fputs("^C\n", rl_outstream);
 	rl_on_new_line();
@@ -314,7 +324,7 @@ static char *read_with_prompt(const char *text)
 		wait_for_input();
 	if (shell.eof)
 		fputc('\n', rl_outstream);
-	else
+	else if (shell.line)
 		history_add(shell.line);
 	return shell.line;
 }
@@ -322,7 +332,12 @@ static char *read_with_prompt(const char *text)
 static char *read_more(void *ctx)
 {
 	(void)ctx;
-	return read_with_prompt("> ");
+	if (shell.abandoned)
+		return NULL;
+	shell.inside = true;
+	char *line = read_with_prompt("> ");
+	shell.inside = false;
+	return line;
 }
 
 static void run_line(char *line)
@@ -332,13 +347,14 @@ static void run_line(char *line)
 	struct statement *statement = NULL;
 	FILE *in = fmemopen(line, strlen(line) + 1, "r");
 	struct script_source source = {.in = in, .name = "line", .more = read_more};
+	shell.abandoned = false;
 	int rc = in ? script_read(&source, &statement, &err) : 0;
 	if (in)
 		fclose(in);
 	run->status = 0;
-	if (rc < 0)
+	if (rc < 0 && !shell.abandoned)
 		output_error(run->output, &err);
-	else if (statement)
+	else if (statement && !shell.abandoned)
 		script_run_statement(run, statement);
 	statement_free(statement);
 	fflush(run->output->out);

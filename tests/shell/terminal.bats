@@ -136,3 +136,22 @@ teardown() {
 	keys 'test/gone' Enter 'vm show gone' Enter
 	terminal_waits_for "not-found: .*gone"
 }
+
+@test "terminal: Ctrl-C leaves a block, a here-document or a continued line as a whole" {
+	terminal_start
+	keys 'for V in vm000*' Enter 'vm kill $V --yes' Enter
+	terminal_waits_for '^> *$'
+	keys C-c
+	terminal_waits_for '^hvsh test> *$'
+	keys C-l 'vm create -f - <<X' Enter 'name: half' Enter
+	terminal_waits_for '> name: half'
+	keys C-c
+	terminal_waits_for '^hvsh test> *$'
+	keys C-l 'vm kill vm0000 --yes \' Enter
+	terminal_waits_for '^> *$'
+	keys C-c
+	terminal_waits_for '^hvsh test> *$'
+	keys C-l 'vm show vm0000 --columns state' Enter
+	terminal_waits_for 'state +running'
+	! screen | grep -q 'missing'
+}
