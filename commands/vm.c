@@ -304,9 +304,27 @@ static int set_definition(struct hv_call *call, const struct hv_object *vm,
 	return has_values(changes) ? hv_call_set(call, vm, changes, err) : 0;
 }
 
-static int run_editor(const char *path, struct hv_error *err)
+#define EDITOR_WORDS 16
+
+/* In the child: $VISUAL or $EDITOR, which may have options ("code --wait"). No shell takes part. */
+static void exec_editor(char *path)
 {
-	const char *editor = getenv("VISUAL") ? getenv("VISUAL") : getenv("EDITOR");
+	const char *visual = getenv("VISUAL"), *plain = getenv("EDITOR");
+	const char *given = visual && *visual ? visual : plain && *plain ? plain : "editor";
+	char *text = strdup(given), *save = NULL, *words[EDITOR_WORDS + 2];
+	size_t n = 0;
+	for (char *word = text ? strtok_r(text, " \t", &save) : NULL; word && n < EDITOR_WORDS;
+	     word = strtok_r(NULL, " \t", &save))
+		words[n++] = word;
+	words[n] = path;
+	words[n + 1] = NULL;
+	if (n > 0)
+		execvp(words[0], words);
+	_exit(127);
+}
+
+static int run_editor(char *path, struct hv_error *err)
+{
 	int status;
 	if (!isatty(STDIN_FILENO)) {
 		hv_fail(err, HV_USAGE, 0,
@@ -314,10 +332,8 @@ static int run_editor(const char *path, struct hv_error *err)
 		return hv_hint(err, "give options (--memory 2G) or -f FILE");
 	}
 	pid_t pid = fork();
-	if (pid == 0) {
-		execlp(editor ? editor : "editor", editor ? editor : "editor", path, (char *)NULL);
-		_exit(127);
-	}
+	if (pid == 0)
+		exec_editor(path);
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return hv_fail(err, HV_FAILED, errno, "cannot run the editor");
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {

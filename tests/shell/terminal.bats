@@ -155,3 +155,11 @@ teardown() {
 	terminal_waits_for 'state +running'
 	! screen | grep -q 'missing'
 }
+
+@test "terminal: EDITOR may have options" {
+	export EDITOR='sed -i s/^memory:.*/memory:7G/;s/:7/:\x207/'
+	unset VISUAL
+	terminal_start
+	keys 'vm edit vm0003' Enter 'vm show vm0003 --columns memory' Enter
+	terminal_waits_for 'memory +7G'
+}
