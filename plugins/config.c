@@ -92,7 +92,7 @@ static int read_text(const char *path, char **text, size_t *len, struct hv_error
 	if (!in)
 		return errno == ENOENT || errno == ENOTDIR
 			       ? 0
-			       : hv_fail(err, HV_FAILED, errno, "cannot read \"%s\"", path);
+			       : hv_fail(err, hv_code_of(errno), errno, "cannot read \"%s\"", path);
 	*text = malloc(FILE_MAX);
 	*len = *text ? fread(*text, 1, FILE_MAX, in) : 0;
 	bool bad = ferror(in) || *len == FILE_MAX;
@@ -198,7 +198,7 @@ static int write_file(const char *text, struct hv_error *err)
 		good = false;
 	if (good && rename(fresh, config.user_file) == 0)
 		return 0;
-	rc = hv_fail(err, HV_FAILED, errno, "cannot write \"%s\"", config.user_file);
+	rc = hv_fail(err, hv_code_of(errno), errno, "cannot write \"%s\"", config.user_file);
 	unlink(fresh);
 	return rc;
 }

@@ -145,8 +145,7 @@ int hv_call_read(struct hv_call *call, const char *path, char **text, size_t *le
 		return read_stream(stdin, "standard input", text, len, err);
 	FILE *in = fopen(path, "re");
 	if (!in)
-		return hv_fail(err, errno == ENOENT ? HV_NOT_FOUND : HV_FAILED, errno,
-			       "cannot open \"%s\"", path);
+		return hv_fail(err, hv_code_of(errno), errno, "cannot open \"%s\"", path);
 	int rc = read_stream(in, path, text, len, err);
 	fclose(in);
 	return rc;

@@ -38,8 +38,7 @@ static int builtin_source(struct script_run *run, char *const *words, size_t n,
 		return hv_fail(err, HV_USAGE, 0, "source takes one file");
 	FILE *in = fopen(words[1], "re");
 	if (!in)
-		return hv_fail(err, errno == ENOENT ? HV_NOT_FOUND : HV_FAILED, errno,
-			       "cannot open \"%s\"", words[1]);
+		return hv_fail(err, hv_code_of(errno), errno, "cannot open \"%s\"", words[1]);
 	struct script_run inner = *run;
 	inner.name = words[1];
 	inner.interactive = false;

@@ -171,8 +171,7 @@ static int run_batch(struct script_run *run, const struct invocation *inv, struc
 	bool from_stdin = !inv->batch || strcmp(inv->batch, "-") == 0;
 	FILE *in = from_stdin ? stdin : fopen(inv->batch, "re");
 	if (!in) {
-		hv_fail(err, errno == ENOENT ? HV_NOT_FOUND : HV_FAILED, errno,
-			"cannot open \"%s\"", inv->batch);
+		hv_fail(err, hv_code_of(errno), errno, "cannot open \"%s\"", inv->batch);
 		return -(int)err->code;
 	}
 	run->name = from_stdin ? "stdin" : inv->batch;

@@ -2,6 +2,7 @@
 /* The error record: filled once by the deepest layer, completed by whoever knows more. */
 #include "engine/model/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,4 +85,18 @@ int hv_code_parse(const char *name)
 			return (int)code_names[i].code;
 	}
 	return -1;
+}
+
+enum hv_code hv_code_of(int sys)
+{
+	switch (sys) {
+	case ENOENT:
+		return HV_NOT_FOUND;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return HV_DENIED;
+	default:
+		return HV_FAILED;
+	}
 }

@@ -44,6 +44,8 @@ HV_PUBLIC int hv_hint(struct hv_error *err, const char *fmt, ...) HV_PRINTF(2, 3
 HV_PUBLIC int hv_within(struct hv_error *err, const char *fmt, ...) HV_PRINTF(2, 3);
 
 /* The word for a code: "failed", "usage", "not-found", … ; and back, -1 for an unknown word. */
+/* What an errno about a file means to who named it. */
+HV_PUBLIC enum hv_code hv_code_of(int sys);
 HV_PUBLIC const char *hv_code_name(enum hv_code code);
 HV_PUBLIC int hv_code_parse(const char *name);
 

@@ -207,3 +207,29 @@ rest_of() {
 	show
 	[[ $status == 0 && $out == *'would create vm "fresh"'*'would start vm "fresh"'* ]]
 }
+
+@test "verbs: a file that may not be read exits 5" {
+	local forbidden=$BATS_TEST_TMPDIR/forbidden
+	echo 'name: x' >"$forbidden"
+	chmod 000 "$forbidden"
+	if [[ $EUID == 0 ]]; then # root reads all but without these
+		hvsh_itself=$hvsh
+		hvsh=$BATS_TEST_TMPDIR/hvsh
+		printf '#!/bin/sh\nexec setpriv --bounding-set -dac_override,-dac_read_search %s "$@"\n' \
+			"$hvsh_itself" >"$hvsh"
+		chmod 755 "$hvsh"
+	fi
+	t vm create -f "$forbidden"
+	show
+	[[ $status == 5 && $err == *'Permission denied'* ]]
+	t --batch "$forbidden"
+	[[ $status == 5 ]]
+	t source "$forbidden"
+	[[ $status == 5 ]]
+	mkdir -p "$HVSH_ROOT/config"
+	cp "$forbidden" "$HVSH_ROOT/config/hvsh.yaml" 2>/dev/null || : >"$HVSH_ROOT/config/hvsh.yaml"
+	chmod 000 "$HVSH_ROOT/config/hvsh.yaml"
+	t vm list
+	show
+	[[ $status == 5 && $err == *hvsh.yaml* ]]
+}

@@ -233,18 +233,13 @@ static int keep_fd(struct start *start, int fd, struct hv_error *err)
 	return 0;
 }
 
-static enum hv_code code_of(int sys)
-{
-	return sys == ENOENT ? HV_NOT_FOUND : sys == EACCES || sys == EPERM ? HV_DENIED : HV_FAILED;
-}
-
 static int open_file(struct start *start, const char *path, bool read_only, const char *what,
 		     struct hv_error *err)
 {
 	int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (fd < 0) {
-		hv_fail(err, code_of(errno), errno, "cannot open the %s \"%s\" of vm \"%s\"", what,
-			path, start->name);
+		hv_fail(err, hv_code_of(errno), errno, "cannot open the %s \"%s\" of vm \"%s\"",
+			what, path, start->name);
 		return hv_hint(err, "\"vm edit %s\" changes it", start->name);
 	}
 	int rc = keep_fd(start, fd, err);
