@@ -4,6 +4,7 @@
  * terminal; all of them the same commands on the same model.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -260,8 +261,23 @@ static int run_invocation(const struct invocation *inv, struct output *output, s
 	return rc < 0 ? rc : run.status;
 }
 
+/*
+ * Somebody may start us with a standard stream closed. The next file that we open would take its
+ * number: what we print would go into it, and a VM's keeper would lose it to its log.
+ */
+static bool hold_standard_streams(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	return fd >= 0 && close(fd) == 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (!hold_standard_streams())
+		return HV_FAILED;
 	struct invocation inv = {0};
 	struct hv_error err = {0};
 	struct output output;
