@@ -186,3 +186,24 @@ becomes() { # NAME STATE
 	run cat "$HVSH_ROOT/run/vms/a/log"
 	[[ $output != *'refused system call'* ]]
 }
+
+@test "vm start: standard streams that are closed cost the VM nothing" {
+	make_vm a
+	hvsh vm start a <&- >&- 2>&-
+	becomes a running
+	run cat "$HVSH_ROOT/run/vms/a/log"
+	[[ $output != *'cannot write'* && $output != *'cannot make'* ]]
+}
+
+@test "vm delete: leaves nothing of a VM that was started twice" {
+	make_vm a
+	for _ in 1 2; do
+		hvsh vm start a
+		becomes a running
+		hvsh vm kill a --yes
+		becomes a stopped
+	done
+	[[ -e $HVSH_ROOT/run/vms/a/console-serial0.log.old ]]
+	hvsh vm delete a --yes
+	[[ ! -e $HVSH_ROOT/run/vms/a ]]
+}

@@ -196,16 +196,18 @@ static int create_vm(struct engine *engine, const struct hv_object *definition,
 static void remove_runtime(struct engine *engine, const char *name)
 {
 	static const char *const files[] = {"status",
+					    ".status.new",
 					    "log",
-					    "log.1",
-					    "vmm.log",
-					    "vmm.log.1",
+					    "log.old",
 					    "keeper.lock",
-					    "console.log",
 					    "control.sock",
 					    "keeper.sock",
 					    "console-serial0.log",
-					    "console-virtio0.log"};
+					    "console-serial0.log.new",
+					    "console-serial0.log.old",
+					    "console-virtio0.log",
+					    "console-virtio0.log.new",
+					    "console-virtio0.log.old"};
 	char dir[PATH_MAX], path[PATH_MAX + 64];
 	if (hv_paths_vm_dir(&engine->paths, name, dir, NULL) < 0)
 		return;
@@ -363,9 +365,11 @@ static int copy_bytes(int from, int to, off_t size, struct hv_job *job)
 	off_t at = 0;
 	while (at < size) {
 		off_t data = lseek(from, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break; /* nothing but a hole up to the end */
 		off_t hole = data < 0 ? -1 : lseek(from, data, SEEK_HOLE);
-		if (data < 0 || hole < 0)
-			break;
+		if (hole < 0)
+			return -errno;
 		while (data < hole) {
 			off_t out = data;
 			ssize_t got =
