@@ -126,6 +126,8 @@ static int loop_values(struct script_run *run, char *const *words, size_t n, str
 				values->v[values->n++] = copy;
 			else
 				rc = hv_fail(err, HV_FAILED, 0, "out of memory");
+			if (rc < 0)
+				free(copy);
 		}
 	}
 	free(want);

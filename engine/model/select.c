@@ -388,6 +388,7 @@ static int select_pattern(struct selection *s, const char *pattern, struct hv_er
 		rc = select_on_hosts(s, err);
 	if (rc == 0 && s->found == 0 && pattern)
 		rc = fail_empty(s, pattern, err);
+	s->address = NULL;
 	return rc;
 }
 

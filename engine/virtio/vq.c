@@ -26,7 +26,7 @@ static int vq_break(struct vq *vq, const char *fault)
 static uint16_t ring_load(const void *base, size_t offset)
 {
 	return __atomic_load_n((const uint16_t *)((const uint8_t *)base + offset),
-			       __ATOMIC_RELAXED);
+			       __ATOMIC_ACQUIRE);
 }
 
 static void used_store16(struct vq *vq, size_t offset, uint16_t value)
