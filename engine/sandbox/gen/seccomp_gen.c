@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,6 @@ static const char *const everybody[] = {"read",
 					"exit_group",
 					"getpid",
 					"gettid",
-					"tgkill",
 					"sched_yield",
 					"restart_syscall",
 					"rseq",
@@ -83,8 +83,12 @@ static const char *const everybody[] = {"read",
 					NULL};
 
 /* The main thread takes connections and descriptors besides. */
-static const char *const main_only[] = {"accept4",   "getsockopt", "setsockopt", "dup", "fcntl",
-					"ftruncate", "getrusage",  "prlimit64",  NULL};
+static const char *const main_only[] = {"accept4", "getsockopt", "setsockopt", "dup",
+					"fcntl",   "ftruncate",  "getrusage",  NULL};
+
+/* What this program sends to its own threads: kicks, abort(), libc's two. Whose process a signal goes
+ * to cannot be told here, since the filter is older than the process; so no other may be sent. */
+static const int signals[] = {SIGUSR1, SIGABRT, 32, 33};
 
 /* ioctl requests of other groups than KVM's: tap. */
 static const unsigned tap_requests[] = {
@@ -148,6 +152,18 @@ static void allow_threads(scmp_filter_ctx ctx)
 	      "prctl");
 }
 
+static void allow_own_process(scmp_filter_ctx ctx)
+{
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)signals[i])),
+		      "tgkill");
+	/* reading limits of our own; setting any, and those of others, is refused */
+	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
+			       SCMP_A2(SCMP_CMP_EQ, 0)),
+	      "prlimit64");
+}
+
 static void allow_requests(scmp_filter_ctx ctx)
 {
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
@@ -182,6 +198,7 @@ static void generate(const char *name, const char *const *more)
 	allow(ctx, everybody);
 	allow_data_memory(ctx);
 	allow_threads(ctx);
+	allow_own_process(ctx);
 	allow_requests(ctx);
 	if (more)
 		allow(ctx, more);
