@@ -3,8 +3,8 @@
  * How the child gives up its rights before the first guest instruction: no new privileges, no
  * capabilities (bounding set too), a landlock domain without any rights, and a seccomp allow-list
  * per kind of thread, generated at build time (engine/sandbox/gen). No namespaces: no call on the
- * lists opens a path, a socket or an IPC object, and a network namespace alone costs half a
- * millisecond of the start.
+ * lists opens a path, a socket or an IPC object (an io_uring, which only the disks' threads may make,
+ * could make a socket), and a network namespace alone costs half a millisecond of the start.
  */
 #ifndef HV_SANDBOX_SANDBOX_H
 #define HV_SANDBOX_SANDBOX_H
