@@ -48,3 +48,9 @@ teardown() {
 	[[ $status == 0 || $output == *huge* ]]
 	[[ $output != *'launch spec'* ]]
 }
+
+@test "definitions: a balloon cannot leave more than the memory" {
+	run hvsh vm create one --memory 64M --balloon-target 3G --kernel "$kernel"
+	[[ $status == 2 && $output == *balloon_target* ]]
+	hvsh vm create one --memory 64M --balloon-target 32M --kernel "$kernel" --start
+}

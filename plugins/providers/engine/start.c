@@ -175,6 +175,14 @@ static void drop_empty(struct hv_object *vm)
 	}
 }
 
+static int check_balloon(const struct hv_object *vm, struct hv_error *err)
+{
+	if (hv_get_int(vm, "balloon_target") <= hv_get_int(vm, "memory"))
+		return 0;
+	hv_fail(err, HV_USAGE, 0, "balloon_target leaves the guest more than its memory");
+	return hv_hint(err, "at most what memory says, or leave it out");
+}
+
 int start_complete(struct hv_object *vm, struct hv_error *err)
 {
 	char uuid[37];
@@ -192,6 +200,8 @@ int start_complete(struct hv_object *vm, struct hv_error *err)
 		rc = make_absolute(vm, "initrd", err);
 	if (rc == 0)
 		rc = check_topology(vm, err);
+	if (rc == 0)
+		rc = check_balloon(vm, err);
 	for (size_t i = 0; disks && rc == 0 && i < disks->n; i++)
 		rc = complete_disk(disks->objects[i], disks, err);
 	for (size_t i = 0; nics && rc == 0 && i < nics->n; i++)
