@@ -54,3 +54,17 @@ teardown() {
 	[[ $status == 2 && $output == *balloon_target* ]]
 	hvsh vm create one --memory 64M --balloon-target 32M --kernel "$kernel" --start
 }
+
+@test "definitions: a pipe is neither kernel nor image, and nobody waits for its other end" {
+	mkfifo "$HVSH_ROOT/pipe"
+	hvsh vm create one --kernel "$HVSH_ROOT/pipe"
+	run timeout 5 hvsh vm start one
+	[[ $status == 1 && $output == *pipe* ]]
+	hvsh vm edit one --kernel "$kernel" --disk "$HVSH_ROOT/pipe"
+	run timeout 5 hvsh vm start one
+	[[ $status == 1 && $output == *pipe* ]]
+	run timeout 5 hvsh vm clone one two
+	[[ $status == 2 && $output == *'regular file'* ]]
+	run hvsh vm show two
+	[[ $status == 3 ]]
+}

@@ -243,10 +243,23 @@ static int keep_fd(struct start *start, int fd, struct hv_error *err)
 	return 0;
 }
 
+/* A file or a block device. A pipe of that name must not make us wait for its other end. */
+static int open_storage(const char *path, bool read_only)
+{
+	struct stat st;
+	int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || (fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) &&
+		       fcntl(fd, F_SETFL, 0) == 0))
+		return fd;
+	close(fd);
+	errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	return -1;
+}
+
 static int open_file(struct start *start, const char *path, bool read_only, const char *what,
 		     struct hv_error *err)
 {
-	int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	int fd = open_storage(path, read_only);
 	if (fd < 0) {
 		hv_fail(err, hv_code_of(errno), errno, "cannot open the %s \"%s\" of vm \"%s\"",
 			what, path, start->name);

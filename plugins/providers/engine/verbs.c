@@ -385,11 +385,15 @@ static int copy_bytes(int from, int to, off_t size, struct hv_job *job)
 
 static int copy_image(const char *from, const char *to, struct hv_job *job, struct hv_error *err)
 {
-	struct stat st;
-	int in = open(from, O_RDONLY | O_CLOEXEC);
-	int out = in < 0 || fstat(in, &st) != 0
-			  ? -1
-			  : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat st = {0};
+	int in = open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (in >= 0 && (fstat(in, &st) != 0 || !S_ISREG(st.st_mode))) {
+		close(in);
+		hv_fail(err, HV_USAGE, 0, "image \"%s\" is no regular file, so it is not copied",
+			from);
+		return hv_hint(err, "--images skip clones without the disks");
+	}
+	int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int rc = out < 0 ? -errno : copy_bytes(in, out, st.st_size, job);
 	if (in >= 0)
 		close(in);
