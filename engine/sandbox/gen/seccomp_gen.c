@@ -160,11 +160,11 @@ static void allow_own_process(scmp_filter_ctx ctx)
 {
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
 		check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)signals[i])),
+				       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)signals[i], 0)),
 		      "tgkill");
 	/* reading limits of our own; setting any, and those of others, is refused */
-	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0),
-			       SCMP_A2(SCMP_CMP_EQ, 0)),
+	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
+			       SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0)),
 	      "prlimit64");
 }
 

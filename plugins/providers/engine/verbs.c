@@ -158,11 +158,26 @@ static int lock_and_load(struct engine *engine, const char *name, struct engine_
 	return rc;
 }
 
+/* Of a VM that has ended the keeper may still be on its way out; after a crash it may also wait for
+ * a restart, so that is given less time. */
+static bool is_leaving(const struct hv_vm_status *status, int waited_ms)
+{
+	if (!status->keeper)
+		return false;
+	if (strcmp(status->state, "stopped") == 0)
+		return waited_ms < 2000;
+	return strcmp(status->state, "crashed") == 0 && waited_ms < 200;
+}
+
 static int check_at_rest(struct engine *engine, const char *name, struct hv_error *err)
 {
 	char dir[PATH_MAX];
 	struct hv_vm_status status;
 	int rc = objects_status(engine, name, dir, &status, err);
+	for (int ms = 0; rc == 0 && is_leaving(&status, ms); ms++) {
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		rc = objects_status(engine, name, dir, &status, err);
+	}
 	if (rc < 0 || !status.keeper)
 		return rc;
 	hv_fail(err, HV_CONFLICT, 0, "vm \"%s\" is %s", name, status.state);
