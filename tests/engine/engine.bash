@@ -42,8 +42,10 @@ log_of() {
 	hvsh vm console "$1" --log | tr -d '\r'
 }
 
-# types NAME TEXT PATTERN: at its serial port, and waits for what it then writes
+# types NAME TEXT PATTERN: at its serial port, and waits for what it then writes. Not before its first
+# prompt: setting a UART up clears what is in its FIFO.
 types() {
+	hvsh vm console "$1" --until 'guest>' --timeout 20s >/dev/null || return
 	hvsh vm console "$1" --send "$2\n" --until "$3" --timeout 20s
 }
 

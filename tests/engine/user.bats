@@ -8,8 +8,9 @@ setup_file() {
 	[[ -w /dev/kvm ]] || skip "needs /dev/kvm"
 	export top=$BATS_FILE_TMPDIR/tree work=$BATS_FILE_TMPDIR/work
 	local build=$BATS_TEST_DIRNAME/../../${O:-build}
-	mkdir -p "$top" "$work"
-	cp -r "$build"/bin "$build"/libexec "$build"/lib "$build"/guest "$top"
+	mkdir -p "$top/build" "$top/tests" "$work/tmp"
+	cp -r "$build"/bin "$build"/libexec "$build"/lib "$build"/guest "$top/build"
+	cp -r "$BATS_TEST_DIRNAME" "$top/tests"
 	truncate -s 16M "$work/disk.raw"
 	chown -R nobody "$work"
 	# the folders above, which only root may enter, are seen through a mount
@@ -18,7 +19,7 @@ setup_file() {
 
 # a command as nobody; the tree at /mnt/tree, what may be written at /mnt/work
 user() {
-	unshare -m --propagation private bash -c '
+	unshare -m bash -c '
 		set -e
 		mount -t tmpfs -o mode=755 tmpfs /mnt
 		mkdir /mnt/tree /mnt/work
@@ -28,11 +29,11 @@ user() {
 		shift
 		cd /mnt/work
 		exec setpriv --reuid=65534 --regid=65534 --clear-groups env -i PATH=/usr/bin:/bin HOME=/mnt/work \
-			HVSH_ROOT=/mnt/work/root "$@"' _ "$BATS_FILE_TMPDIR" "$@"
+			TMPDIR=/mnt/work/tmp HVSH_ROOT=/mnt/work/root "$@"' _ "$BATS_FILE_TMPDIR" "$@"
 }
 
 hvsh() {
-	user /mnt/tree/bin/hvsh "$@"
+	user /mnt/tree/build/bin/hvsh "$@"
 }
 
 teardown_file() {
@@ -53,7 +54,7 @@ teardown_file() {
 }
 
 @test "user: a VM with a disk and passt starts, answers at its console, and shuts down" {
-	hvsh vm create u1 --memory 64M --cpus 2 --kernel /mnt/tree/guest/guest.elf \
+	hvsh vm create u1 --memory 64M --cpus 2 --kernel /mnt/tree/build/guest/guest.elf \
 		--disk /mnt/work/disk.raw --nic passt,queues=1
 	hvsh vm start u1
 	run hvsh vm console u1 --until 'guest>' --timeout 20s
@@ -70,9 +71,19 @@ teardown_file() {
 	[[ $output == stopped ]]
 }
 
+@test "user: the test guest's drivers, but for taps, and its attacks on rings and disks" {
+	run user bats --filter 'CPUs|memory|power|reset|rounds|disk|passt|random|virtio-console' \
+		/mnt/tree/tests/engine/guest.bats
+	echo "$output"
+	[[ $status == 0 && $(grep -c '^ok' <<<"$output") -ge 10 && $output != *'# skip'* ]]
+	run user bats --filter 'rings: |controller|SCSI' /mnt/tree/tests/engine/hostile.bats
+	echo "$output"
+	[[ $status == 0 && $(grep -c '^ok' <<<"$output") -ge 1 && $output != *'# skip'* ]]
+}
+
 @test "user: a bridge is refused with exit 5 and names the way without privileges" {
 	ip link show lo >/dev/null
-	hvsh vm create u2 --memory 64M --kernel /mnt/tree/guest/guest.elf --nic network=nobridge0
+	hvsh vm create u2 --memory 64M --kernel /mnt/tree/build/guest/guest.elf --nic network=nobridge0
 	run hvsh vm start u2
 	echo "$output"
 	[[ $status == 5 || $status == 3 ]]
@@ -92,7 +103,7 @@ teardown_file() {
 		mount --bind "$1/tree" /mnt/tree && mount --bind "$1/work" /mnt/work &&
 		mknod -m 600 /mnt/kvm c 10 232 && mount --bind /mnt/kvm /dev/kvm && cd /mnt/work &&
 		exec setpriv --reuid=65534 --regid=65534 --clear-groups env HVSH_ROOT=/mnt/work/root \
-			sh -c "/mnt/tree/bin/hvsh vm create u3 --memory 64M --kernel /mnt/tree/guest/guest.elf; /mnt/tree/bin/hvsh vm start u3; s=\$?; /mnt/tree/bin/hvsh vm delete u3 --yes; exit \$s"' \
+			sh -c "/mnt/tree/build/bin/hvsh vm create u3 --memory 64M --kernel /mnt/tree/build/guest/guest.elf; /mnt/tree/build/bin/hvsh vm start u3; s=\$?; /mnt/tree/build/bin/hvsh vm delete u3 --yes; exit \$s"' \
 		_ "$BATS_FILE_TMPDIR"
 	echo "$output"
 	[[ $status == 5 && $output == *kvm* ]]
