@@ -171,6 +171,7 @@ $(O)/obj/%.pic.o: %.c | $(generated)
 $(call obj,$(hvsh_src)): | $(call deps_of,$(hvsh_libs))
 $(call obj,$(vmm_src)): | $(call deps_of,$(vmm_libs))
 $(call pic,$(command_src)): | $(call deps_of,jansson)
+$(call pic,commands/completion.c): $(wildcard completions/*)
 $(call obj,$(unit_src) $(unit_support)): | $(call deps_of,$(unit_libs))
 
 $(O)/lib/libhvsh.a: $(call obj,$(filter-out $(hvsh_main),$(hvsh_src)))
